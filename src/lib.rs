@@ -1,1 +1,7 @@
 //! t
+pub mod names;
+mod secret;
+mod time;
+pub mod wire;
+pub use secret::*;
+pub use time::Time;
