@@ -1,0 +1,168 @@
+//! Work that leaves the engine, and what happens when it returns.
+
+use super::{Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, throttle::Subject};
+use crate::{
+    limits::Service,
+    passwords,
+    secret::Password,
+    state::{MessageId, SessionNo, UserNo},
+    time::Time,
+    wire::{Code, Kind},
+};
+
+/// What an answer is for.
+pub(super) enum Pending {
+    /// REGISTER: the password is being hashed.
+    Register { conn: ConnId, user: Box<str>, country: Box<str>, name: Box<str>, subjects: Vec<Subject> },
+    /// AUTH: the password is being verified; `user` is `None` where there is none of that name.
+    Auth { conn: ConnId, user: Option<UserNo>, subjects: Vec<Subject> },
+    /// PASSWD: the old password is being verified.
+    VerifyOld { conn: ConnId, session: SessionNo, new: Password, subjects: Vec<Subject> },
+    /// PASSWD: the new one is being hashed.
+    HashNew { conn: ConnId, session: SessionNo },
+    /// INBOX: bodies are being read; `more` if the mailbox holds messages beyond those.
+    Inbox { conn: ConnId, ids: Vec<MessageId>, more: bool },
+    /// Bodies are being read for a subscription that fell behind, or began.
+    Replay { conn: ConnId, ids: Vec<MessageId> },
+    /// It was answered `unavailable` when the store failed.
+    Abandoned,
+}
+
+impl Pending {
+    /// The connection whose next request has to wait, and the request.
+    fn waits(&self) -> Option<(ConnId, Kind)> {
+        match *self {
+            Pending::Register { conn, .. } => Some((conn, Kind::Register)),
+            Pending::Auth { conn, .. } => Some((conn, Kind::Auth)),
+            Pending::VerifyOld { conn, .. } | Pending::HashNew { conn, .. } => Some((conn, Kind::Passwd)),
+            Pending::Inbox { conn, .. } => Some((conn, Kind::Inbox)),
+            Pending::Replay { .. } | Pending::Abandoned => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Returns the work of an [`Ask`].
+    ///
+    /// Its connection may be gone by now; then nothing happens.
+    ///
+    /// # Errors
+    /// No such work is asked, or the answer is of another kind.
+    pub fn answer(&mut self, now: Time, ticket: Ticket, answer: Answer) -> Result<(), ApiError> {
+        self.advance(now);
+        let pending = self.asked.get(&ticket).ok_or(ApiError::UnknownTicket)?;
+        let fits = match (pending, &answer) {
+            (Pending::Abandoned, _) | (_, Answer::Failed) => true,
+            (Pending::Register { .. } | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
+            (Pending::Auth { .. } | Pending::VerifyOld { .. }, Answer::PasswordMatches(_)) => true,
+            (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
+                (1..=ids.len()).contains(&bodies.len())
+            }
+            _ => false,
+        };
+        if !fits {
+            return Err(ApiError::WrongAnswer);
+        }
+        let pending = self.asked.remove(&ticket).expect("it was there a moment ago");
+        if !matches!(pending, Pending::Inbox { .. } | Pending::Replay { .. } | Pending::Abandoned) {
+            self.passwords_asked -= 1;
+        }
+        if let Some((conn, _)) = pending.waits() {
+            let Some(held) = self.connections.get_mut(conn) else { return Ok(()) };
+            held.waiting = false;
+            self.resolve(pending, answer);
+            self.after_room(conn);
+        } else {
+            self.resolve(pending, answer);
+        }
+        Ok(())
+    }
+
+    /// Has a password hashed or verified.
+    pub(super) fn ask_password(&mut self, ask: Ask, then: Pending) -> Result<(), Failure> {
+        match self.config.passwords {
+            Service::Host if self.passwords_asked >= self.config.limits.password_queue => {
+                Err(Code::Busy.into())
+            }
+            Service::Host => {
+                self.passwords_asked += 1;
+                self.ask(ask, then);
+                Ok(())
+            }
+            Service::Inside => {
+                let answer = match ask {
+                    Ask::HashPassword { password, salt } => {
+                        Answer::PasswordHash(passwords::hash(&password, &salt))
+                    }
+                    Ask::VerifyPassword { password, hash } => {
+                        Answer::PasswordMatches(passwords::verify(&password, &hash))
+                    }
+                    Ask::ReadMessages { .. } => unreachable!("that is not about a password"),
+                };
+                self.resolve(then, answer);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends work to the host.
+    pub(super) fn ask(&mut self, ask: Ask, then: Pending) {
+        if let Some((conn, _)) = then.waits()
+            && let Some(held) = self.connections.get_mut(conn)
+        {
+            held.waiting = true;
+        }
+        let ticket = self.next_ticket;
+        self.next_ticket = Ticket(ticket.0 + 1);
+        self.asked.insert(ticket, then);
+        self.outputs.push_back(Due::Ask(ticket, ask));
+    }
+
+    fn resolve(&mut self, pending: Pending, answer: Answer) {
+        let waits = pending.waits();
+        let done = match (pending, answer) {
+            (Pending::Register { conn, user, country, name, subjects }, Answer::PasswordHash(hash)) => {
+                self.registered(conn, &user, &country, &name, &hash, &subjects)
+            }
+            (Pending::Auth { conn, user, subjects }, Answer::PasswordMatches(matches)) => {
+                self.authenticated(conn, user.filter(|_| matches), &subjects)
+            }
+            (Pending::VerifyOld { conn, session, new, subjects }, Answer::PasswordMatches(matches)) => {
+                self.old_password_verified(conn, session, new, matches, &subjects)
+            }
+            (Pending::HashNew { conn, session }, Answer::PasswordHash(hash)) => {
+                self.new_password_hashed(conn, session, &hash)
+            }
+            (Pending::Inbox { conn, ids, more }, Answer::Messages(bodies)) => {
+                self.inbox_read(conn, more || bodies.len() < ids.len(), bodies.iter().map(Vec::as_slice));
+                Ok(())
+            }
+            (Pending::Replay { conn, ids }, Answer::Messages(bodies)) => {
+                self.replayed(conn, ids.into_iter().zip(bodies));
+                Ok(())
+            }
+            (Pending::Replay { conn, .. }, _) => {
+                self.replayed(conn, std::iter::empty());
+                Ok(())
+            }
+            _ => Err(Code::Unavailable.into()),
+        };
+        if let (Err(failure), Some((conn, kind))) = (done, waits) {
+            self.fail(conn, kind, failure);
+        }
+    }
+
+    /// The store failed: whatever the answers are about may not be there any more.
+    pub(super) fn abandon_asks(&mut self) {
+        for ticket in self.asked.keys().copied().collect::<Vec<_>>() {
+            let pending = self.asked.insert(ticket, Pending::Abandoned).unwrap_or(Pending::Abandoned);
+            if let Some((conn, kind)) = pending.waits()
+                && let Some(held) = self.connections.get_mut(conn)
+            {
+                held.waiting = false;
+                self.refuse(conn, Some(kind), Code::Unavailable);
+            }
+        }
+        self.passwords_asked = 0;
+    }
+}

@@ -1,0 +1,217 @@
+//! SUBSCRIBE: messages pushed as they come.
+//!
+//! A subscription is live while every message before the next one is pushed; then a new message goes out without a read.
+//! If the connection has too much to send already, the subscription falls behind: messages wait in the mailbox, and are
+//! read from the store when the peer has made room.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor};
+use crate::{
+    limits::Service,
+    state::{MessageId, SessionNo, UserNo},
+    wire::{END, Kind, Object},
+};
+
+/// The most messages read at once for a subscription.
+const REPLAY_MESSAGES: usize = 64;
+
+/// What makes a message an event: its first bytes, in place of the message's `{`.
+const EVENT: &[u8] = b"{\"event\":\"message\",";
+
+impl Engine {
+    pub(super) fn subscribe(&mut self, actor: Actor, after: Option<u64>) {
+        self.unsubscribe(actor.conn);
+        let user = actor.user.0 as usize;
+        if self.subscribers.len() <= user {
+            self.subscribers.resize_with(user + 1, Vec::new);
+        }
+        self.subscribers[user].push(actor.conn);
+        // Beyond the last message nothing is known: whoever names a message to come would miss those before it.
+        let cursor = MessageId(after.unwrap_or(0)).min(self.state.last_message());
+        if let Some(held) = self.connections.get_mut(actor.conn) {
+            held.subscription = Some(Subscription {
+                user: actor.user,
+                session: actor.session,
+                cursor,
+                live: false,
+                reading: false,
+                gap_told: 0,
+            });
+        }
+        self.succeed(actor.conn, Kind::Subscribe);
+        self.replay(actor.conn);
+    }
+
+    /// Ends the subscription of a connection, if it has one.
+    pub(super) fn unsubscribe(&mut self, conn: ConnId) {
+        let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
+        if let Some(Subscription { user, .. }) = subscription {
+            self.subscribers[user.0 as usize].retain(|other| *other != conn);
+        }
+    }
+
+    /// Ends the subscriptions of a user's sessions that are `over`.
+    pub(super) fn unsubscribe_user(&mut self, user: UserNo, over: impl Fn(SessionNo) -> bool) {
+        for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
+            let held = self.connections.get(conn).and_then(|held| held.subscription.as_ref());
+            if held.is_some_and(|held| over(held.session)) {
+                self.unsubscribe(conn);
+            }
+        }
+    }
+
+    /// Pushes a private message; its body is at `body` in the journal's records.
+    pub(super) fn push_message(&mut self, id: MessageId, body: Range<usize>, to: UserNo) {
+        match self.subscribers.get(to.0 as usize).map(Vec::as_slice) {
+            None | Some([]) => {}
+            // The one reader there mostly is has it written straight into its buffer.
+            Some(&[conn]) => {
+                if self.takes_live(conn, id) {
+                    let (gate, durable) = (self.journal.last, self.journal.durable);
+                    let body = &self.journal.records[body];
+                    let held = self.connections.get_mut(conn).expect("it takes the event");
+                    held.outbox.write(gate, durable, None, |out| event(out, body));
+                    self.gated(conn, gate);
+                }
+            }
+            Some(_) => self.push_group_message(id, body, &[to]),
+        }
+    }
+
+    /// Pushes a message to several users: serialised once and shared.
+    pub(super) fn push_group_message(&mut self, id: MessageId, body: Range<usize>, to: &[UserNo]) {
+        let mut shared: Option<Arc<[u8]>> = None;
+        for user in to {
+            for at in 0.. {
+                let Some(&conn) = self.subscribers.get(user.0 as usize).and_then(|conns| conns.get(at))
+                else {
+                    break;
+                };
+                if !self.takes_live(conn, id) {
+                    continue;
+                }
+                let event = shared.get_or_insert_with(|| {
+                    let mut out = Vec::with_capacity(EVENT.len() + body.len() + END.len());
+                    event(&mut out, &self.journal.records[body.clone()]);
+                    out.into()
+                });
+                let gate = self.journal.last;
+                self.connections.get_mut(conn).expect("it takes the event").outbox.share(gate, event);
+                self.gated(conn, gate);
+            }
+        }
+    }
+
+    /// Whether a connection takes a new message right now; otherwise it has fallen behind, and reads it later.
+    fn takes_live(&mut self, conn: ConnId, id: MessageId) -> bool {
+        let limit = self.config.limits.output_buffer;
+        let Some(held) = self.connections.get_mut(conn) else { return false };
+        let Some(subscription) = &mut held.subscription else { return false };
+        subscription.live &= held.outbox.len() <= limit;
+        if subscription.live {
+            subscription.cursor = id;
+        }
+        subscription.live
+    }
+
+    /// Goes on reading for a subscription that is behind, while the connection has room.
+    pub(super) fn replay(&mut self, conn: ConnId) {
+        // Half of it, so that a slow reader is not served message by message.
+        let room = self.config.limits.output_buffer / 2;
+        while let Some(held) = self.connections.get_mut(conn)
+            && held.outbox.len() <= room
+            && held.ending.is_none()
+            && let Some(subscription) = &mut held.subscription
+            && !subscription.live
+            && !subscription.reading
+            && !self.journal.failed
+        {
+            let mailbox = &self.state.user(subscription.user).mailbox;
+            if mailbox.gap() > subscription.gap_told {
+                let count = mailbox.gap() - subscription.gap_told;
+                subscription.gap_told = mailbox.gap();
+                self.push_event(conn, |out| {
+                    Object::begin(out).field("event", "gap").field("count", &count).end_frame();
+                });
+                continue;
+            }
+            let ids: Vec<MessageId> = mailbox.after(subscription.cursor).take(REPLAY_MESSAGES).collect();
+            if ids.is_empty() {
+                subscription.live = true;
+                return;
+            }
+            subscription.reading = true;
+            match self.config.messages {
+                Service::Host => {
+                    let ask = Ask::ReadMessages { ids: ids.clone(), budget: room };
+                    self.ask(ask, Pending::Replay { conn, ids });
+                }
+                Service::Inside => {
+                    let bodies = self.memory.read_within(&ids, room);
+                    self.push_read(conn, ids.into_iter().zip(bodies));
+                }
+            }
+        }
+    }
+
+    /// Bodies were read for a subscription; none, if that failed.
+    pub(super) fn replayed(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
+        let mut messages = messages.peekable();
+        let failed = messages.peek().is_none();
+        self.push_read(conn, messages);
+        // After a failure, the next message or the next bytes sent start another attempt.
+        if !failed {
+            self.replay(conn);
+        }
+    }
+
+    fn push_read(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        let Some(subscription) = held.subscription.as_mut().filter(|held| held.reading) else { return };
+        subscription.reading = false;
+        let mut cursor = subscription.cursor;
+        for (id, body) in messages.filter(|(id, _)| *id > subscription.cursor) {
+            cursor = id;
+            held.outbox.write(self.journal.last, self.journal.durable, None, |out| event(out, &body));
+        }
+        subscription.cursor = cursor;
+        self.gated(conn, self.journal.last);
+    }
+
+    /// A user confirmed something: the gap that was told is over.
+    pub(super) fn forget_gap(&mut self, user: UserNo) {
+        for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
+            if let Some(subscription) =
+                self.connections.get_mut(conn).and_then(|held| held.subscription.as_mut())
+            {
+                subscription.gap_told = 0;
+            }
+        }
+    }
+
+    /// The state was restored: subscriptions whose sessions are gone end, the others go on from what is durable.
+    pub(super) fn resubscribe(&mut self) {
+        for conn in self.connections.ids() {
+            let Some(held) = self.connections.get_mut(conn) else { continue };
+            let Some(subscription) = &mut held.subscription else { continue };
+            let session = self.state.session(subscription.session);
+            if session.is_some_and(|session| session.user == subscription.user) {
+                subscription.cursor = subscription.cursor.min(self.state.last_message());
+                subscription.live = false;
+                subscription.reading = false;
+                subscription.gap_told = 0;
+                self.replay(conn);
+            } else {
+                self.unsubscribe(conn);
+            }
+        }
+    }
+}
+
+/// Writes a message as the event that pushes it.
+fn event(out: &mut Vec<u8>, message: &[u8]) {
+    out.extend_from_slice(EVENT);
+    out.extend_from_slice(&message[1..]);
+    out.extend_from_slice(END);
+}

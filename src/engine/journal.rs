@@ -1,0 +1,223 @@
+//! Records on their way to the journal, and the gate that holds bytes until they are there.
+
+use std::collections::VecDeque;
+
+use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq};
+use crate::{
+    state::{MessageId, Record},
+    time::Time,
+    wire::{Code, Kind, Object},
+};
+
+/// Where the journal stands.
+#[derive(Default)]
+pub(super) struct Journal {
+    /// The last record made.
+    pub(super) last: Seq,
+    /// The last record known to be durable. Without a journal, the last record made.
+    pub(super) durable: Seq,
+    /// The last record the host was given.
+    given: Seq,
+    /// The bytes of the records not given out yet, after those of the ones that were.
+    pub(super) records: Vec<u8>,
+    records_start: usize,
+    /// Connections with bytes behind records that are not durable, in the order of those.
+    held: VecDeque<(Seq, ConnId)>,
+    /// The store failed: the state holds what is not durable, and stands still until it is restored.
+    pub(super) failed: bool,
+}
+
+impl Journal {
+    /// The bytes of the next record, for the host.
+    pub(super) fn take(&mut self, seq: Seq, len: usize) -> &[u8] {
+        self.given = seq;
+        let start = self.records_start;
+        self.records_start += len;
+        &self.records[start..self.records_start]
+    }
+
+    /// All records so far came from the journal.
+    pub(super) fn recovered(&mut self) {
+        self.durable = self.last;
+        self.given = self.last;
+    }
+
+    /// Room at the end of `records`, what was given out dropped.
+    fn room(&mut self) -> &mut Vec<u8> {
+        if self.records_start == self.records.len() {
+            self.records.clear();
+            self.records.shrink_to(1 << 20);
+            self.records_start = 0;
+        }
+        &mut self.records
+    }
+}
+
+impl Engine {
+    /// All records up to `up_to` are durable. What was held behind them may leave.
+    ///
+    /// # Errors
+    /// Not all of these are on their way to the journal.
+    pub fn persisted(&mut self, now: Time, up_to: Seq) -> Result<(), ApiError> {
+        self.advance(now);
+        self.check_on_its_way(up_to)?;
+        self.journal.durable = up_to;
+        while let Some((_, conn)) = self.journal.held.pop_front_if(|(seq, _)| *seq <= up_to) {
+            self.announce(conn);
+        }
+        Ok(())
+    }
+
+    /// The record `from` and all after it could not be made durable, and will not be.
+    ///
+    /// What was answered in reliance on them becomes `unavailable`, and so is every request until
+    /// [`restore`](Self::restore): nothing was changed (protocol, section 6).
+    ///
+    /// # Errors
+    /// The record is not on its way to the journal.
+    pub fn persist_failed(&mut self, now: Time, from: Seq) -> Result<(), ApiError> {
+        self.advance(now);
+        self.check_on_its_way(from)?;
+        self.journal.durable = Seq(from.0 - 1);
+        self.journal.failed = true;
+        self.journal.held.clear();
+        self.outputs
+            .retain(|due| !matches!(due, Due::Persist { .. } | Due::Registered(..) | Due::LoggedIn(..)));
+        self.abandon_asks();
+        self.journal.records.clear();
+        self.journal.records_start = 0;
+        for conn in self.connections.ids() {
+            if let Some(held) = self.connections.get_mut(conn) {
+                held.outbox.fail(from, self.journal.durable);
+                held.gate = Seq(0);
+            }
+            self.announce(conn);
+            self.after_room(conn);
+        }
+        Ok(())
+    }
+
+    /// Goes on after [`persist_failed`](Self::persist_failed) with what is durable, as [recovered](Self::recover) from the
+    /// store. Connections stay; a session that was not durable is gone.
+    ///
+    /// # Errors
+    /// The store has not failed, or the recovery lacks records that are durable. The engine is as it was.
+    pub fn restore(&mut self, now: Time, recovered: Engine) -> Result<(), ApiError> {
+        self.advance(now);
+        if !self.journal.failed {
+            return Err(ApiError::StoreNotFailed);
+        }
+        let (durable, found) = (self.journal.durable.0, recovered.journal.last.0);
+        if found < durable {
+            return Err(ApiError::RecoveredTooLittle { found, durable });
+        }
+        // The maps of the state hash with the key it was made with.
+        self.hash_key = recovered.hash_key;
+        self.state = recovered.state;
+        self.memory = recovered.memory;
+        self.journal = recovered.journal;
+        self.resubscribe();
+        Ok(())
+    }
+
+    fn check_on_its_way(&self, seq: Seq) -> Result<(), ApiError> {
+        let Journal { durable, given, failed, .. } = self.journal;
+        if failed {
+            return Err(ApiError::StoreFailed);
+        }
+        if seq <= durable || seq > given || !self.config.persistence {
+            return Err(ApiError::NotOnItsWay { seq: seq.0, from: durable.0 + 1, to: given.0 });
+        }
+        Ok(())
+    }
+
+    /// Makes a change: applies the record and sends it to the journal.
+    pub(super) fn commit(&mut self, record: &Record<'_>) {
+        let start = self.journal.room().len();
+        if self.config.persistence {
+            record.encode(&mut self.journal.records);
+        }
+        self.committed(record, start, None);
+    }
+
+    /// Makes a change that brings a message. Returns where the message's body is in `journal.records`, until the next change.
+    pub(super) fn commit_message(
+        &mut self,
+        record: &Record<'_>,
+        id: MessageId,
+        prev: MessageId,
+        body: impl FnOnce(&Engine, &mut Vec<u8>),
+    ) -> std::ops::Range<usize> {
+        let start = self.journal.room().len();
+        let mut records = std::mem::take(&mut self.journal.records);
+        if self.config.persistence {
+            record.encode(&mut records);
+        }
+        let body_start = records.len();
+        body(self, &mut records);
+        self.journal.records = records;
+        self.committed(record, start, Some(MessageRef { id, prev, body_at: body_start - start }));
+        body_start..self.journal.records.len()
+    }
+
+    fn committed(&mut self, record: &Record<'_>, start: usize, message: Option<MessageRef>) {
+        self.state.apply(record).expect("a request is checked before it becomes a record");
+        self.journal.last.0 += 1;
+        let (seq, end) = (self.journal.last, self.journal.records.len());
+        if self.config.persistence {
+            self.outputs.push_back(Due::Persist { seq, len: end - start, message });
+        } else {
+            self.journal.durable = seq;
+            self.journal.records_start = end;
+        }
+    }
+
+    /// Writes the response to a request, behind every record it could reveal.
+    pub(super) fn respond(&mut self, conn: ConnId, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
+        let gate = if kind.reveals_state() { self.journal.last } else { Seq(0) };
+        self.write(conn, gate, Some(kind), write);
+    }
+
+    /// Writes the response to what is no request, which reveals nothing.
+    pub(super) fn refuse(&mut self, conn: ConnId, kind: Option<Kind>, code: Code) {
+        self.write(conn, Seq(0), kind, |out| Object::error(out, kind, code).end_frame());
+    }
+
+    /// Writes an event.
+    pub(super) fn push_event(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
+        self.write(conn, self.journal.last, None, write);
+    }
+
+    fn write(&mut self, conn: ConnId, gate: Seq, answers: Option<Kind>, write: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(held) = self.connections.get_mut(conn) {
+            held.outbox.write(gate, self.journal.durable, answers, write);
+            self.gated(conn, gate);
+        }
+    }
+
+    /// Tells the host of new bytes, now or when their record is durable.
+    pub(super) fn gated(&mut self, conn: ConnId, gate: Seq) {
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        if gate <= self.journal.durable {
+            self.announce(conn);
+        } else if held.gate < gate {
+            held.gate = gate;
+            self.journal.held.push_back((gate, conn));
+        }
+    }
+
+    fn announce(&mut self, conn: ConnId) {
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        if !held.announced && held.outbox.is_ready(self.journal.durable) {
+            held.announced = true;
+            self.outputs.push_back(Due::Writable(conn));
+        }
+    }
+}
+
+impl Kind {
+    /// Whether a response to it could tell of a change, so that it has to wait for that to be durable.
+    pub(super) fn reveals_state(self) -> bool {
+        !matches!(self, Kind::Ping | Kind::Help | Kind::Quit)
+    }
+}

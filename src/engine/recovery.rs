@@ -1,0 +1,207 @@
+//! From a snapshot and a journal back to an engine.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{Engine, Seq};
+use crate::{
+    limits::{Config, ConfigError, Service},
+    state::{MessageId, Record, State, Thawing},
+    time::Time,
+};
+
+/// The layout of a snapshot, its first byte.
+const LAYOUT: u8 = 1;
+
+/// The whole state at a point of the journal.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The last record in it. A host may drop the journal up to here once the snapshot is durable, and must
+    /// not use the snapshot before this record is durable itself.
+    pub seq: Seq,
+    /// What [`Recovery::snapshot`] takes.
+    pub bytes: Vec<u8>,
+}
+
+/// Without the bytes: they hold hashes of passwords.
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} bytes up to {:?})", self.bytes.len(), self.seq)
+    }
+}
+
+/// Rebuilds an engine: the snapshot if there is one, then every record after it in order, then [`start`](Self::start).
+///
+/// ```
+/// use obrolan::{Config, Engine, Time};
+/// # fn journal() -> Vec<(obrolan::Seq, Vec<u8>)> { vec![] }
+/// let config = Config { persistence: true, ..Default::default() };
+/// let mut recovery = Engine::recover(config, [0; 32]).unwrap();
+/// for (seq, record) in journal() {
+///     recovery.record(seq, &record).unwrap();
+/// }
+/// let engine = recovery.start(Time(1_795_424_400_000)).unwrap();
+/// assert_eq!(engine.accounts(), 0);
+/// ```
+pub struct Recovery {
+    engine: Engine,
+}
+
+/// A snapshot or a record that is not this engine's, or damaged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RecoveryError {
+    /// The snapshot does not read.
+    #[error("the snapshot does not read ({why}); restore the data folder from a backup")]
+    Snapshot {
+        /// What is wrong.
+        why: String,
+    },
+    /// The snapshot is of a layout this version does not know.
+    #[error(
+        "the snapshot has layout {found}, this version knows {LAYOUT}; use the version of obrolan that wrote it, or a newer one"
+    )]
+    Layout {
+        /// The layout found.
+        found: u8,
+    },
+    /// The snapshot did not come first.
+    #[error("the snapshot has to come before the records")]
+    SnapshotLate,
+    /// A record is missing or came twice.
+    #[error("record {expected} should come next, but {found} did: the journal has a hole or a repetition")]
+    OutOfOrder {
+        /// The record that should come.
+        expected: u64,
+        /// The record that came.
+        found: u64,
+    },
+    /// A message is in a mailbox, but its body came neither with its record nor in the snapshot.
+    #[error(
+        "message {id} has no body in the journal; its host kept bodies itself: set `messages: Service::Host`"
+    )]
+    NoBody {
+        /// The message's number.
+        id: u64,
+    },
+    /// The record does not read, or does not fit what came before it.
+    #[error("record {seq} {why}; restore the data folder from a backup")]
+    Record {
+        /// Which one.
+        seq: u64,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Written<S, M> {
+    seq: u64,
+    state: S,
+    messages: M,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    seq: u64,
+    state: Thawing,
+    messages: Vec<(MessageId, Vec<u8>)>,
+}
+
+impl Engine {
+    /// Begins to rebuild an engine from what its host has stored. `seed` is as for [`new`](Self::new).
+    ///
+    /// # Errors
+    /// The configuration cannot be kept.
+    pub fn recover(config: Config, seed: [u8; 32]) -> Result<Recovery, ConfigError> {
+        Ok(Recovery { engine: Engine::new(config, seed, Time(0))? })
+    }
+
+    /// The whole state, bodies of messages included if the engine keeps them.
+    ///
+    /// Takes time and memory in proportion to it. After a failure of the store, call it only when the engine is restored.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let seq = self.journal.last;
+        let written = Written { seq: seq.0, state: self.state.freeze(), messages: self.memory.sorted() };
+        let bytes = postcard::to_extend(&written, vec![LAYOUT]).expect("plain data and a Vec cannot fail");
+        Snapshot { seq, bytes }
+    }
+
+    /// SHA-256 of the state: equal states have equal digests.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let bytes = postcard::to_stdvec(&self.state.freeze()).expect("plain data and a Vec cannot fail");
+        Sha256::digest(bytes).into()
+    }
+}
+
+impl Recovery {
+    /// Takes a snapshot; first of all, and at most one.
+    ///
+    /// # Errors
+    /// It is damaged, or came late. The recovery cannot go on.
+    pub fn snapshot(&mut self, bytes: &[u8]) -> Result<(), RecoveryError> {
+        if self.engine.journal.last != Seq(0) {
+            return Err(RecoveryError::SnapshotLate);
+        }
+        let damaged = |why: &dyn fmt::Display| RecoveryError::Snapshot { why: why.to_string() };
+        let rest = match bytes {
+            [LAYOUT, rest @ ..] => rest,
+            [found, ..] => return Err(RecoveryError::Layout { found: *found }),
+            [] => return Err(damaged(&"it is empty")),
+        };
+        let (read, rest) = postcard::take_from_bytes::<Read>(rest).map_err(|error| damaged(&error))?;
+        if !rest.is_empty() {
+            return Err(damaged(&"it goes on after its end"));
+        }
+        self.engine.state = State::thaw(read.state, self.engine.hash_key).map_err(|error| damaged(&error))?;
+        self.engine.journal.last = Seq(read.seq);
+        for (id, json) in read.messages {
+            self.engine.memory.insert(id, &json, 1);
+        }
+        Ok(())
+    }
+
+    /// Takes the next record.
+    ///
+    /// # Errors
+    /// It is damaged or not the next one. The recovery cannot go on.
+    pub fn record(&mut self, seq: Seq, record: &[u8]) -> Result<(), RecoveryError> {
+        let expected = self.engine.journal.last.0 + 1;
+        if seq.0 != expected {
+            return Err(RecoveryError::OutOfOrder { expected, found: seq.0 });
+        }
+        let wrong = |why: &dyn fmt::Display| RecoveryError::Record { seq: seq.0, why: why.to_string() };
+        let (record, body) = Record::decode(record).map_err(|_| wrong(&"does not read"))?;
+        self.engine.state.apply(&record).map_err(|error| wrong(&error))?;
+        self.engine.journal.last = seq;
+        if let (Service::Inside, Record::Sent { id, .. } | Record::SentToGroup { id, .. }) =
+            (self.engine.config.messages, record)
+        {
+            // Who still holds it is counted at the start.
+            self.engine.memory.insert(id, body, 1);
+        }
+        Ok(())
+    }
+
+    /// The engine, as it was after the last record.
+    ///
+    /// # Errors
+    /// The engine is to keep the bodies of messages itself, and one did not come with its record.
+    pub fn start(self, now: Time) -> Result<Engine, RecoveryError> {
+        let mut engine = self.engine;
+        engine.journal.recovered();
+        engine.advance(now);
+        if engine.config.messages == Service::Inside {
+            let held = || engine.state.users().iter().flat_map(|user| user.mailbox.after(MessageId(0)));
+            if let Some(id) = held().find(|id| !engine.memory.contains(*id)) {
+                return Err(RecoveryError::NoBody { id: id.0 });
+            }
+            engine.memory.recount(held());
+        }
+        Ok(engine)
+    }
+}

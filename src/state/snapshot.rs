@@ -1,0 +1,92 @@
+//! The whole state as bytes, and back.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Group, GroupNo, HashKey, Inconsistent, MessageId, Realm, Session, SessionNo, State, User, UserNo, check,
+};
+use crate::names;
+
+/// What of the state cannot be worked out from the rest, in an order that depends on nothing else: equal states have
+/// equal bytes.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Frozen<U, G, R> {
+    users: Vec<U>,
+    groups: Vec<(GroupNo, G)>,
+    sessions: Vec<(SessionNo, Session)>,
+    realms: Vec<R>,
+    conversations: Vec<((UserNo, UserNo), MessageId)>,
+    next_session: SessionNo,
+    next_group: GroupNo,
+    last_message: MessageId,
+}
+
+/// As it is read.
+pub(crate) type Thawing = Frozen<User, Group, Realm>;
+
+impl State {
+    pub(crate) fn freeze(&self) -> Frozen<&User, &Group, &Realm> {
+        let mut groups: Vec<_> = self.groups.iter().map(|(no, group)| (*no, group)).collect();
+        groups.sort_unstable_by_key(|(no, _)| *no);
+        let mut sessions: Vec<_> = self.sessions.iter().map(|(no, held)| (*no, held.clone())).collect();
+        sessions.sort_unstable_by_key(|(no, _)| *no);
+        let mut conversations: Vec<_> =
+            self.conversations.iter().map(|(pair, last)| (*pair, *last)).collect();
+        conversations.sort_unstable();
+        Frozen {
+            users: self.users.iter().collect(),
+            groups,
+            sessions,
+            realms: self.realms.values().collect(),
+            conversations,
+            next_session: self.next_session,
+            next_group: self.next_group,
+            last_message: self.last_message,
+        }
+    }
+
+    pub(crate) fn thaw(frozen: Thawing, key: HashKey) -> Result<State, Inconsistent> {
+        let mut state = State::new(key);
+        let users = frozen.users.len();
+        let name = |name: &str| match names::key(name) {
+            Some(key) => Ok(Box::<str>::from(&*key)),
+            None => Err(Inconsistent("holds a name that is none")),
+        };
+        for (at, user) in frozen.users.into_iter().enumerate() {
+            let (key, no) = (name(&user.name)?, UserNo(at as u32));
+            check(user.mailbox.is_sound(), "holds a mailbox out of order")?;
+            check(user.mailbox.newest() <= Some(frozen.last_message), "holds a message to come")?;
+            check(state.users_by_key.insert(key.clone(), no).is_none(), "holds a user twice")?;
+            state.users_sorted.insert(key, no);
+            state.users.push(user);
+        }
+        for (no, group) in frozen.groups {
+            check(no < frozen.next_group && group.is_sound(users), "holds a group of no users")?;
+            check(state.groups_by_key.insert(name(&group.name)?, no).is_none(), "holds a group twice")?;
+            state.groups.insert(no, group);
+        }
+        for (no, session) in frozen.sessions {
+            check(no < frozen.next_session, "holds a session to come")?;
+            let user = state.users.get(session.user.0 as usize);
+            check(user.is_some_and(|user| user.sessions.contains(&no)), "holds a session of no user")?;
+            state.sessions_by_use.insert((session.used, no));
+            let again = state.sessions_by_digest.insert(session.digest, no);
+            check(again.is_none() && state.sessions.insert(no, session).is_none(), "holds a session twice")?;
+        }
+        for (at, user) in state.users.iter().enumerate() {
+            let no = UserNo(at as u32);
+            let in_group = |group: &GroupNo| state.groups.get(group).is_some_and(|group| group.has(no));
+            check(user.groups.iter().all(in_group), "holds a user in no group")?;
+            let own = |session: &SessionNo| state.sessions.get(session).is_some_and(|held| held.user == no);
+            check(user.sessions.iter().all(own), "holds a user of no session")?;
+        }
+        for realm in frozen.realms {
+            state.realms.insert(name(&realm.name)?, realm);
+        }
+        state.conversations.extend(frozen.conversations);
+        state.next_session = frozen.next_session;
+        state.next_group = frozen.next_group;
+        state.last_message = frozen.last_message;
+        Ok(state)
+    }
+}
