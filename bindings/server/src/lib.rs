@@ -1,1 +1,3 @@
-//! t
+//! The obrolan server as a library: the engine of crate `obrolan` with sockets, a store and a configuration.
+
+pub mod config;
