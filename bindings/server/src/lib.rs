@@ -1,1 +1,6 @@
-//! t
+//! The obrolan server as a library: the engine of crate `obrolan` with sockets, a store and a configuration.
+
+pub mod cli;
+pub mod config;
+pub mod log;
+pub mod serve;
