@@ -1,4 +1,5 @@
 //! t
+pub mod client;
 pub mod names;
 mod secret;
 mod time;
