@@ -62,6 +62,12 @@ impl SessionId {
         SessionId(Zeroizing::new(text))
     }
 
+    /// The id that a server gave out or a person kept; `None` if `text` is not of the form.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<SessionId> {
+        Self::is_form(text).then(|| SessionId(Zeroizing::new(text.to_owned())))
+    }
+
     /// The text that a client holds.
     #[must_use]
     pub fn expose(&self) -> &str {

@@ -31,6 +31,31 @@ impl Time {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// Reads the form that [`Display`](fmt::Display) writes, and no other.
+    ///
+    /// ```
+    /// use obrolan::Time;
+    /// assert_eq!(Time::parse("2026-11-23T09:00:00.007Z"), Some(Time(1_795_424_400_007)));
+    /// ```
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Time> {
+        let text: &[u8; 24] = text.as_bytes().try_into().ok()?;
+        let number = |from: usize, to: usize| {
+            text[from..to].iter().try_fold(0, |number, byte| {
+                byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'))
+            })
+        };
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        if year < 1970 || month == 0 || day == 0 {
+            return None;
+        }
+        let clock =
+            ((number(11, 13)? * 60 + number(14, 16)?) * 60 + number(17, 19)?) * 1000 + number(20, 23)?;
+        let time = Time(days(year, month, day) * 86_400_000 + clock);
+        // Whatever was out of its range, or in the wrong place, is written differently.
+        (time.rfc3339() == *text).then_some(time)
+    }
+
     /// The 24 bytes of [`Display`](fmt::Display), without the formatting machinery: every message carries one.
     pub(crate) fn rfc3339(self) -> [u8; 24] {
         let ms = self.0.min(LAST);
@@ -73,6 +98,14 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Days from 1970-01-01 to a date not before it: the inverse of [`civil`], Howard Hinnant's `days_from_civil`.
+fn days(year: u64, month: u64, day: u64) -> u64 {
+    let year = year - u64::from(month <= 2);
+    let (era, year_of_era) = (year / 400, year % 400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +122,34 @@ mod tests {
             (u64::MAX, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(Time(ms).to_string(), text);
+            assert_eq!(Time::parse(text), Some(Time(ms.min(LAST))));
+        }
+    }
+
+    #[test]
+    fn what_is_no_time() {
+        for text in [
+            "",
+            "2026-02-29T00:00:00.000Z",
+            "2026-13-01T00:00:00.000Z",
+            "2026-00-01T00:00:00.000Z",
+            "2026-01-00T00:00:00.000Z",
+            "2026-01-01T24:00:00.000Z",
+            "2026-01-01T00:00:60.000Z",
+            "2026-01-01 00:00:00.000Z",
+            "2026-01-01T00:00:00.000+",
+            "1969-12-31T23:59:59.999Z",
+            "202x-01-01T00:00:00.000Z",
+            "2026-01-01T00:00:00.00é",
+        ] {
+            assert_eq!(Time::parse(text), None, "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_reads_back(ms in 0..=LAST) {
+            proptest::prop_assert_eq!(Time::parse(&Time(ms).to_string()), Some(Time(ms)));
         }
     }
 }
