@@ -4,15 +4,17 @@
 //! what it promises is that [`Store::append`] has made a batch durable, whole, when it returns `Ok`, and that
 //! [`Store::load`] gives back exactly what was appended, or an error that names the place that is damaged.
 //!
-//! [`SqliteStore`] is the store on a disk.
+//! [`SqliteStore`] is the store on a disk, and [`Worker`] the thread that runs one, so that nobody else waits for the disk.
 
 mod batch;
 mod error;
 mod sqlite;
+mod worker;
 
 pub use batch::{Batch, Entry, MessageRef};
 pub use error::{Place, StoreError};
 pub use sqlite::SqliteStore;
+pub use worker::{Contents, Done, Worker};
 
 /// What [`Store::load`] hands to its visitor.
 #[derive(Clone, Copy)]
