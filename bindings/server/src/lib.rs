@@ -4,3 +4,5 @@ pub mod cli;
 pub mod config;
 pub mod log;
 pub mod serve;
+pub mod server;
+pub mod store;
