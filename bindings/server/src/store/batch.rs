@@ -52,17 +52,10 @@ impl Batch {
     /// If `at` lies beyond the record's end.
     pub fn push(&mut self, seq: u64, record: &[u8], message: Option<MessageRef>) {
         if let Some(message) = message {
-            assert!(
-                message.at <= record.len(),
-                "a message's body begins inside its record"
-            );
+            assert!(message.at <= record.len(), "a message's body begins inside its record");
         }
         self.bytes.extend_from_slice(record);
-        self.ends.push(End {
-            seq,
-            end: self.bytes.len(),
-            message,
-        });
+        self.ends.push(End { seq, end: self.bytes.len(), message });
     }
 
     /// Empties the batch and keeps its memory for the next records.
@@ -107,11 +100,7 @@ impl Batch {
         self.ends.iter().map(move |&End { seq, end, message }| {
             let record = &self.bytes[start..end];
             start = end;
-            Entry {
-                seq,
-                record,
-                message,
-            }
+            Entry { seq, record, message }
         })
     }
 }
@@ -149,38 +138,16 @@ mod tests {
     fn a_record_comes_back_with_its_head_and_body_apart() {
         let mut batch = Batch::new();
         batch.push(7, b"plain", None);
-        batch.push(
-            8,
-            b"headbody",
-            Some(MessageRef {
-                id: 3,
-                prev: 1,
-                at: 4,
-            }),
-        );
+        batch.push(8, b"headbody", Some(MessageRef { id: 3, prev: 1, at: 4 }));
         batch.push(9, b"", None);
 
         let seqs: Vec<_> = batch.iter().map(|entry| entry.seq).collect();
-        let parts: Vec<[&[u8]; 3]> = batch
-            .iter()
-            .map(|entry| [entry.record, entry.head(), entry.body()])
-            .collect();
+        let parts: Vec<[&[u8]; 3]> =
+            batch.iter().map(|entry| [entry.record, entry.head(), entry.body()]).collect();
         assert_eq!(seqs, [7, 8, 9]);
+        assert_eq!(parts, [[&b"plain"[..], b"plain", b""], [b"headbody", b"head", b"body"], [b"", b"", b""]]);
         assert_eq!(
-            parts,
-            [
-                [&b"plain"[..], b"plain", b""],
-                [b"headbody", b"head", b"body"],
-                [b"", b"", b""]
-            ]
-        );
-        assert_eq!(
-            (
-                batch.first_seq(),
-                batch.last_seq(),
-                batch.len(),
-                batch.bytes()
-            ),
+            (batch.first_seq(), batch.last_seq(), batch.len(), batch.bytes()),
             (Some(7), Some(9), 3, 13)
         );
     }
@@ -191,34 +158,20 @@ mod tests {
         batch.push(1, &[1; 1000], None);
         batch.clear();
         assert!(batch.is_empty());
-        assert_eq!(
-            (batch.first_seq(), batch.last_seq(), batch.bytes()),
-            (None, None, 0)
-        );
+        assert_eq!((batch.first_seq(), batch.last_seq(), batch.bytes()), (None, None, 0));
         assert!(batch.bytes.capacity() >= 1000);
     }
 
     #[test]
     #[should_panic(expected = "inside its record")]
     fn a_body_cannot_begin_beyond_its_record() {
-        Batch::new().push(
-            1,
-            b"abc",
-            Some(MessageRef {
-                id: 1,
-                prev: 0,
-                at: 4,
-            }),
-        );
+        Batch::new().push(1, b"abc", Some(MessageRef { id: 1, prev: 0, at: 4 }));
     }
 
     #[test]
     fn debug_shows_no_content() {
         let mut batch = Batch::new();
         batch.push(1, b"secret", None);
-        assert_eq!(
-            format!("{batch:?}"),
-            "Batch { first_seq: Some(1), len: 1, bytes: 6 }"
-        );
+        assert_eq!(format!("{batch:?}"), "Batch { first_seq: Some(1), len: 1, bytes: 6 }");
     }
 }

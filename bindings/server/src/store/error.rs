@@ -146,9 +146,7 @@ fn after_io(error: &io::Error) -> &'static str {
             "Let the user who runs obrolan read and write it, or choose another data folder"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room on that disk",
-        io::ErrorKind::ReadOnlyFilesystem => {
-            "Make the file system writable, or choose another data folder"
-        }
+        io::ErrorKind::ReadOnlyFilesystem => "Make the file system writable, or choose another data folder",
         _ => "Check the path and the disk, or choose another data folder",
     }
 }

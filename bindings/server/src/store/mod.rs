@@ -51,10 +51,7 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Damaged`] names the first thing that is not as it was stored; [`StoreError::Rejected`] carries the
     /// visitor's own error.
-    fn load(
-        &mut self,
-        visit: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>,
-    ) -> Result<(), StoreError>;
+    fn load(&mut self, visit: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>) -> Result<(), StoreError>;
 
     /// Replaces the former snapshot and deletes the records up to `seq`, which this one contains: both or neither. Message
     /// bodies stay.
@@ -63,9 +60,10 @@ pub trait Store: Send {
     /// [`StoreError::SnapshotRefused`] when `seq` lies beyond the last durable record or before the former snapshot.
     fn snapshot(&mut self, seq: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Reads the bodies of the messages `ids`, in that order, each of them checked.
+    /// Reads the bodies of the messages `ids`, in that order, each of them checked: the first, and of those after it as many as begin
+    /// within `budget` bytes.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] names the first message that is missing or altered.
-    fn messages(&mut self, ids: &[u64]) -> Result<Vec<Vec<u8>>, StoreError>;
+    fn messages(&mut self, ids: &[u64], budget: usize) -> Result<Vec<Vec<u8>>, StoreError>;
 }

@@ -70,20 +70,12 @@ impl SqliteStore {
     pub fn open(data: &Path) -> Result<(SqliteStore, bool), StoreError> {
         let folder = Folder::open(data)?;
         let path = folder.path.join(FILE);
-        let created = !path
-            .try_exists()
-            .map_err(|error| io_error("look for", &path, error))?;
+        let created = !path.try_exists().map_err(|error| io_error("look for", &path, error))?;
         if created {
             file::create(&folder, &path)?;
         }
         let conn = file::connect(&path).map_err(|failure| failure.reading(&path, Place::File))?;
-        let mut store = SqliteStore {
-            conn,
-            folder,
-            path,
-            head: Head::default(),
-            doubtful: false,
-        };
+        let mut store = SqliteStore { conn, folder, path, head: Head::default(), doubtful: false };
         store.head = store.keep_if_damaged(SqliteStore::read_head)?;
         Ok((store, created))
     }
@@ -103,24 +95,17 @@ impl SqliteStore {
         let result = read(self);
         if let Err(StoreError::Damaged { .. }) = result {
             // If even this fails, closing checkpoints as it always does, and the error at hand is still the one to report.
-            let _ = self
-                .conn
-                .set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+            let _ = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         }
         result
     }
 
     fn read_head(&self) -> Result<Head, StoreError> {
         let read = || {
-            let mut select = self
-                .conn
-                .prepare_cached("SELECT layout, seq, chain, crc FROM head")?;
+            let mut select = self.conn.prepare_cached("SELECT layout, seq, chain, crc FROM head")?;
             let mut rows = select.query(())?;
             let row = rows.next()?.ok_or_else(|| damaged(Place::Head, MISSING))?;
-            let head = Head {
-                seq: number(row, 1)?,
-                chain: row.get(2)?,
-            };
+            let head = Head { seq: number(row, 1)?, chain: row.get(2)? };
             if row.get::<_, u32>(0)? != file::LAYOUT || row.get::<_, u32>(3)? != head.crc() {
                 return Err(damaged(Place::Head, CHECKSUM));
             }
@@ -131,23 +116,17 @@ impl SqliteStore {
 
     /// Visits the snapshot and returns where the journal goes on from it.
     fn read_snapshot(&self, visit: &mut Visitor<'_>) -> Result<Head, Failure> {
-        let mut select = self
-            .conn
-            .prepare_cached("SELECT seq, chain, crc, bytes FROM snapshot")?;
+        let mut select = self.conn.prepare_cached("SELECT seq, chain, crc, bytes FROM snapshot")?;
         let mut rows = select.query(())?;
         let Some(row) = rows.next()? else {
             return Ok(Head::default());
         };
-        let at = Head {
-            seq: number(row, 0)?,
-            chain: row.get(1)?,
-        };
+        let at = Head { seq: number(row, 0)?, chain: row.get(1)? };
         let bytes = row.get_ref(3)?.as_blob()?;
         if row.get::<_, u32>(2)? != checksum::snapshot(at, bytes) {
             return Err(damaged(Place::Snapshot, CHECKSUM));
         }
-        visit(Loaded::Snapshot { seq: at.seq, bytes })
-            .map_err(|why| self.rejected(Place::Snapshot, why))?;
+        visit(Loaded::Snapshot { seq: at.seq, bytes }).map_err(|why| self.rejected(Place::Snapshot, why))?;
         Ok(at)
     }
 
@@ -217,9 +196,7 @@ impl SqliteStore {
     ) -> Result<T, StoreError> {
         let write = || {
             // Dropped before its commit, a transaction is rolled back.
-            let transaction = self
-                .conn
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let transaction = self.conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let changed = change(&transaction)?;
             self.doubtful = true;
             transaction.commit()?;
@@ -230,11 +207,7 @@ impl SqliteStore {
     }
 
     fn rejected(&self, place: Place, why: String) -> StoreError {
-        StoreError::Rejected {
-            path: self.path.clone(),
-            place,
-            why,
-        }
+        StoreError::Rejected { path: self.path.clone(), place, why }
     }
 }
 
@@ -245,30 +218,20 @@ impl Store for SqliteStore {
         }
         let mut head = self.head;
         self.head = self.write("store records", |conn| {
-            let mut add_message = conn
-                .prepare_cached("INSERT INTO messages (id, prev, crc, body) VALUES (?, ?, ?, ?)")?;
-            let mut add_record = conn.prepare_cached(
-                "INSERT INTO journal (seq, crc, message, record) VALUES (?, ?, ?, ?)",
-            )?;
+            let mut add_message =
+                conn.prepare_cached("INSERT INTO messages (id, prev, crc, body) VALUES (?, ?, ?, ?)")?;
+            let mut add_record =
+                conn.prepare_cached("INSERT INTO journal (seq, crc, message, record) VALUES (?, ?, ?, ?)")?;
             for entry in batch.iter() {
                 let expected = head.seq + 1;
                 if entry.seq != expected {
-                    return Err(StoreError::OutOfOrder {
-                        expected,
-                        got: entry.seq,
-                    }
-                    .into());
+                    return Err(StoreError::OutOfOrder { expected, got: entry.seq }.into());
                 }
                 let mut carried = None;
                 if let Some(message) = entry.message {
                     let crc = checksum::message(message.id, message.prev, entry.body());
                     add_message
-                        .execute((
-                            message.id.cast_signed(),
-                            message.prev.cast_signed(),
-                            crc,
-                            entry.body(),
-                        ))
+                        .execute((message.id.cast_signed(), message.prev.cast_signed(), crc, entry.body()))
                         .map_err(Failure::inserting(Place::Message(message.id)))?;
                     carried = Some((message.id, crc));
                 }
@@ -281,10 +244,7 @@ impl Store for SqliteStore {
                         entry.head(),
                     ))
                     .map_err(Failure::inserting(Place::Record(entry.seq)))?;
-                head = Head {
-                    seq: entry.seq,
-                    chain,
-                };
+                head = Head { seq: entry.seq, chain };
             }
             write_head(conn, head)?;
             Ok(head)
@@ -300,9 +260,8 @@ impl Store for SqliteStore {
         self.head = self.keep_if_damaged(|store| {
             let path = &store.path;
             let head = store.read_head()?;
-            let mut end = store
-                .read_snapshot(visit)
-                .map_err(|failure| failure.reading(path, Place::Snapshot))?;
+            let mut end =
+                store.read_snapshot(visit).map_err(|failure| failure.reading(path, Place::Snapshot))?;
             // What a failed read was after is the record that had to come next.
             store
                 .read_journal(&mut end, visit)
@@ -313,19 +272,9 @@ impl Store for SqliteStore {
                     format!("it is missing: the store had records up to {}", head.seq),
                 )
             } else {
-                (
-                    Place::Head,
-                    format!(
-                        "it does not belong to the last record, which is {}",
-                        end.seq
-                    ),
-                )
+                (Place::Head, format!("it does not belong to the last record, which is {}", end.seq))
             };
-            if end == head {
-                Ok(head)
-            } else {
-                Err(damaged(place, why).reading(path, place))
-            }
+            if end == head { Ok(head) } else { Err(damaged(place, why).reading(path, place)) }
         })?;
         Ok(())
     }
@@ -349,35 +298,47 @@ impl Store for SqliteStore {
                     .optional()?
                     .ok_or_else(|| damaged(Place::Record(seq), MISSING))?
             };
-            conn.prepare_cached("INSERT OR REPLACE INTO snapshot (id, seq, chain, crc, bytes) VALUES (1, ?, ?, ?, ?)")?
-                .execute((seq.cast_signed(), chain, checksum::snapshot(Head { seq, chain }, bytes), bytes))?;
+            conn.prepare_cached(
+                "INSERT OR REPLACE INTO snapshot (id, seq, chain, crc, bytes) VALUES (1, ?, ?, ?, ?)",
+            )?
+            .execute((
+                seq.cast_signed(),
+                chain,
+                checksum::snapshot(Head { seq, chain }, bytes),
+                bytes,
+            ))?;
             conn.prepare_cached("DELETE FROM journal WHERE seq <= ?")?.execute([seq.cast_signed()])?;
             Ok(())
         })
     }
 
-    fn messages(&mut self, ids: &[u64]) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn messages(&mut self, ids: &[u64], budget: usize) -> Result<Vec<Vec<u8>>, StoreError> {
         let read = |id: u64| {
-            let mut select = self
-                .conn
-                .prepare_cached("SELECT prev, crc, body FROM messages WHERE id = ?")?;
+            let mut select = self.conn.prepare_cached("SELECT prev, crc, body FROM messages WHERE id = ?")?;
             let mut rows = select.query([id.cast_signed()])?;
-            let row = rows
-                .next()?
-                .ok_or_else(|| damaged(Place::Message(id), MISSING))?;
+            let row = rows.next()?.ok_or_else(|| damaged(Place::Message(id), MISSING))?;
             Ok(self.read_message(row, 0, id)?.1.to_vec())
         };
-        ids.iter()
-            .map(|&id| {
-                read(id).map_err(|failure: Failure| failure.reading(&self.path, Place::Message(id)))
-            })
-            .collect()
+        let (mut bodies, mut bytes) = (Vec::new(), 0);
+        for &id in ids {
+            if bytes > budget {
+                break;
+            }
+            let body =
+                read(id).map_err(|failure: Failure| failure.reading(&self.path, Place::Message(id)))?;
+            bytes += body.len();
+            bodies.push(body);
+        }
+        Ok(bodies)
     }
 }
 
 fn write_head(conn: &Connection, head: Head) -> rusqlite::Result<()> {
-    conn.prepare_cached("UPDATE head SET seq = ?, chain = ?, crc = ?")?
-        .execute((head.seq.cast_signed(), head.chain, head.crc()))?;
+    conn.prepare_cached("UPDATE head SET seq = ?, chain = ?, crc = ?")?.execute((
+        head.seq.cast_signed(),
+        head.chain,
+        head.crc(),
+    ))?;
     Ok(())
 }
 

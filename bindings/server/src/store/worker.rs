@@ -64,7 +64,7 @@ pub struct Contents {
 
 enum Command {
     Commit(Batch),
-    Read { ticket: u64, ids: Vec<u64> },
+    Read { ticket: u64, ids: Vec<u64>, budget: usize },
     Snapshot { seq: u64, bytes: Vec<u8> },
     Reload,
 }
@@ -78,14 +78,10 @@ impl Worker {
     /// # Panics
     /// If `done` is bounded: a full channel would stop the thread, and [`Worker::close`] with it.
     pub fn spawn(store: Box<dyn Store>, done: Sender<Done>) -> io::Result<Worker> {
-        assert!(
-            done.capacity().is_none(),
-            "the store's reports need an unbounded channel"
-        );
+        assert!(done.capacity().is_none(), "the store's reports need an unbounded channel");
         let (commands, queue) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name("store".to_owned())
-            .spawn(move || run(store, &queue, &done))?;
+        let thread =
+            thread::Builder::new().name("store".to_owned()).spawn(move || run(store, &queue, &done))?;
         Ok(Worker { commands, thread })
     }
 
@@ -95,8 +91,8 @@ impl Worker {
     }
 
     /// Reads the bodies of the messages `ids`; reports [`Done::Read`] with `ticket`, which means nothing to the store.
-    pub fn read(&self, ticket: u64, ids: Vec<u64>) {
-        self.send(Command::Read { ticket, ids });
+    pub fn read(&self, ticket: u64, ids: Vec<u64>, budget: usize) {
+        self.send(Command::Read { ticket, ids, budget });
     }
 
     /// Stores a snapshot that contains the records up to `seq`; reports [`Done::Snapshotted`].
@@ -132,9 +128,7 @@ fn run(mut store: Box<dyn Store>, queue: &mpsc::Receiver<Command>, done: &Sender
         let report = match command {
             Command::Commit(batch) => {
                 let result = match &halted {
-                    Some(cause) => Err(StoreError::Halted {
-                        cause: cause.clone(),
-                    }),
+                    Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
                     None => store.append(&batch),
                 };
                 match result {
@@ -145,14 +139,12 @@ fn run(mut store: Box<dyn Store>, queue: &mpsc::Receiver<Command>, done: &Sender
                     }
                 }
             }
-            Command::Read { ticket, ids } => Done::Read {
-                ticket,
-                result: store.messages(&ids),
-            },
-            Command::Snapshot { seq, bytes } => Done::Snapshotted {
-                seq,
-                result: store.snapshot(seq, &bytes),
-            },
+            Command::Read { ticket, ids, budget } => {
+                Done::Read { ticket, result: store.messages(&ids, budget) }
+            }
+            Command::Snapshot { seq, bytes } => {
+                Done::Snapshotted { seq, result: store.snapshot(seq, &bytes) }
+            }
             Command::Reload => {
                 let result = contents(store.as_mut());
                 if result.is_ok() {
@@ -202,19 +194,14 @@ mod tests {
                 path: "disk".into(),
                 source: io::ErrorKind::StorageFull.into(),
             };
-            if self.broken.load(Ordering::SeqCst) {
-                Err(error)
-            } else {
-                Ok(())
-            }
+            if self.broken.load(Ordering::SeqCst) { Err(error) } else { Ok(()) }
         }
     }
 
     impl Store for Fake {
         fn append(&mut self, batch: &Batch) -> Result<(), StoreError> {
             self.check()?;
-            self.records
-                .extend(batch.iter().map(|entry| entry.record.to_vec()));
+            self.records.extend(batch.iter().map(|entry| entry.record.to_vec()));
             Ok(())
         }
 
@@ -223,11 +210,7 @@ mod tests {
             visit: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>,
         ) -> Result<(), StoreError> {
             self.check()?;
-            visit(Loaded::Snapshot {
-                seq: 0,
-                bytes: b"empty",
-            })
-            .unwrap();
+            visit(Loaded::Snapshot { seq: 0, bytes: b"empty" }).unwrap();
             for (seq, record) in (1..).zip(&self.records) {
                 visit(Loaded::Record { seq, record }).unwrap();
             }
@@ -238,49 +221,29 @@ mod tests {
             self.check()
         }
 
-        fn messages(&mut self, ids: &[u64]) -> Result<Vec<Vec<u8>>, StoreError> {
+        fn messages(&mut self, ids: &[u64], _budget: usize) -> Result<Vec<Vec<u8>>, StoreError> {
             let missing = |id| StoreError::Damaged {
                 path: "disk".into(),
                 place: Place::Message(id),
                 why: "missing".into(),
             };
             ids.iter()
-                .map(|&id| {
-                    self.records
-                        .get(id as usize - 1)
-                        .cloned()
-                        .ok_or_else(|| missing(id))
-                })
+                .map(|&id| self.records.get(id as usize - 1).cloned().ok_or_else(|| missing(id)))
                 .collect()
         }
     }
 
     fn worker() -> (Worker, Receiver<Done>, Arc<AtomicBool>) {
         let broken = Arc::new(AtomicBool::new(false));
-        let store = Fake {
-            records: Vec::new(),
-            broken: broken.clone(),
-        };
+        let store = Fake { records: Vec::new(), broken: broken.clone() };
         let (done, reports) = unbounded();
-        (
-            Worker::spawn(Box::new(store), done).unwrap(),
-            reports,
-            broken,
-        )
+        (Worker::spawn(Box::new(store), done).unwrap(), reports, broken)
     }
 
     fn one(seq: u64) -> Batch {
         let mut batch = Batch::new();
         let record = format!("record {seq}");
-        batch.push(
-            seq,
-            record.as_bytes(),
-            Some(MessageRef {
-                id: seq,
-                prev: 0,
-                at: 0,
-            }),
-        );
+        batch.push(seq, record.as_bytes(), Some(MessageRef { id: seq, prev: 0, at: 0 }));
         batch
     }
 
@@ -304,8 +267,8 @@ mod tests {
     fn commands_are_done_in_order_and_batches_come_back() {
         let (worker, reports, _) = worker();
         worker.commit(one(1));
-        worker.read(7, vec![1]);
-        worker.read(8, vec![2]);
+        worker.read(7, vec![1], usize::MAX);
+        worker.read(8, vec![2], usize::MAX);
         worker.commit(one(2));
         worker.snapshot(2, b"state".to_vec());
 
@@ -316,27 +279,12 @@ mod tests {
         ));
         assert!(matches!(
             reports.recv_blocking().unwrap(),
-            Done::Read {
-                ticket: 8,
-                result: Err(StoreError::Damaged {
-                    place: Place::Message(2),
-                    ..
-                })
-            }
+            Done::Read { ticket: 8, result: Err(StoreError::Damaged { place: Place::Message(2), .. }) }
         ));
         assert_eq!(committed(&reports).first_seq(), Some(2));
-        assert!(matches!(
-            reports.recv_blocking().unwrap(),
-            Done::Snapshotted {
-                seq: 2,
-                result: Ok(())
-            }
-        ));
+        assert!(matches!(reports.recv_blocking().unwrap(), Done::Snapshotted { seq: 2, result: Ok(()) }));
         worker.close();
-        assert!(
-            reports.recv_blocking().is_err(),
-            "a closed worker reports nothing more"
-        );
+        assert!(reports.recv_blocking().is_err(), "a closed worker reports nothing more");
     }
 
     #[test]
@@ -351,10 +299,7 @@ mod tests {
         assert_eq!(batch.first_seq(), Some(2));
         assert!(matches!(error, StoreError::Io { .. }));
         worker.reload();
-        assert!(matches!(
-            reports.recv_blocking().unwrap(),
-            Done::Reloaded(Err(_))
-        ));
+        assert!(matches!(reports.recv_blocking().unwrap(), Done::Reloaded(Err(_))));
 
         broken.store(false, Ordering::SeqCst);
         worker.commit(one(3));
@@ -363,18 +308,9 @@ mod tests {
         assert!(error.to_string().contains("Make room"), "{error}");
 
         worker.reload();
-        let Done::Reloaded(Ok(contents)) = reports.recv_blocking().unwrap() else {
-            panic!("not reloaded")
-        };
+        let Done::Reloaded(Ok(contents)) = reports.recv_blocking().unwrap() else { panic!("not reloaded") };
         assert_eq!(contents.snapshot, Some((0, b"empty".to_vec())));
-        assert_eq!(
-            contents
-                .records
-                .iter()
-                .map(|entry| entry.record)
-                .collect::<Vec<_>>(),
-            [b"record 1"]
-        );
+        assert_eq!(contents.records.iter().map(|entry| entry.record).collect::<Vec<_>>(), [b"record 1"]);
         worker.commit(one(2));
         committed(&reports);
         worker.close();
@@ -403,7 +339,7 @@ mod tests {
         worker.commit(one(2));
         worker.close();
         let (mut store, _) = super::super::SqliteStore::open(data.path()).unwrap();
-        assert_eq!(store.messages(&[1, 2]).unwrap(), [b"record 1", b"record 2"]);
+        assert_eq!(store.messages(&[1, 2], usize::MAX).unwrap(), [b"record 1", b"record 2"]);
     }
 
     #[test]

@@ -36,9 +36,6 @@ pub(super) fn record(before: u32, seq: u64, head: &[u8], carried: Option<(u64, u
     let crc = crc32c_append(crc, &(head.len() as u64).to_le_bytes());
     let crc = crc32c_append(crc, head);
     carried.map_or(crc, |(id, message)| {
-        crc32c_append(
-            crc32c_append(crc, &id.to_le_bytes()),
-            &message.to_le_bytes(),
-        )
+        crc32c_append(crc32c_append(crc, &id.to_le_bytes()), &message.to_le_bytes())
     })
 }

@@ -30,16 +30,10 @@ impl Failure {
         let path = path.to_owned();
         match self {
             Failure::Sqlite(source) => match source.sqlite_error_code() {
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => StoreError::Damaged {
-                    path,
-                    place: Place::File,
-                    why: source.to_string(),
-                },
-                _ => StoreError::Sqlite {
-                    action,
-                    path,
-                    source,
-                },
+                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                    StoreError::Damaged { path, place: Place::File, why: source.to_string() }
+                }
+                _ => StoreError::Sqlite { action, path, source },
             },
             Failure::Damaged(place, why) => StoreError::Damaged { path, place, why },
             Failure::Other(error) => error,
@@ -49,9 +43,7 @@ impl Failure {
     /// Of an insert at `place`, whose number may be in use already.
     pub(super) fn inserting(place: Place) -> impl FnOnce(rusqlite::Error) -> Failure {
         move |error| match error.sqlite_error_code() {
-            Some(ErrorCode::ConstraintViolation) => {
-                damaged(place, "another one is stored under this number")
-            }
+            Some(ErrorCode::ConstraintViolation) => damaged(place, "another one is stored under this number"),
             _ => error.into(),
         }
     }

@@ -66,9 +66,7 @@ pub(super) fn create(folder: &Folder, path: &Path) -> Result<(), StoreError> {
             _ => {}
         }
     }
-    private_file()
-        .open(&new)
-        .map_err(|error| io_error("create", &new, error))?;
+    private_file().open(&new).map_err(|error| io_error("create", &new, error))?;
     fill(&new).map_err(|error| Failure::from(error).writing(&new, "create the tables"))?;
     fs::rename(&new, path).map_err(|error| io_error("create", path, error))?;
     folder.sync()
@@ -89,9 +87,7 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
 /// Opens a store that [`create`] made.
 pub(super) fn connect(path: &Path) -> Result<Connection, Failure> {
     // SQLite would take an empty file for a new database and delete its log, which may hold everything.
-    let size = fs::metadata(path)
-        .map_err(|error| io_error("open", path, error))?
-        .len();
+    let size = fs::metadata(path).map_err(|error| io_error("open", path, error))?.len();
     if size == 0 {
         return Err(damaged(Place::File, "it is empty"));
     }
@@ -106,18 +102,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Failure> {
     match u32::try_from(pragma("user_version")?).unwrap_or(0) {
         LAYOUT => {}
         version if version > LAYOUT => {
-            return Err(StoreError::TooNew {
-                path: path.to_owned(),
-                version,
-                known: LAYOUT,
-            }
-            .into());
+            return Err(StoreError::TooNew { path: path.to_owned(), version, known: LAYOUT }.into());
         }
         version => {
-            return Err(damaged(
-                Place::File,
-                format!("there is no layout {version}"),
-            ));
+            return Err(damaged(Place::File, format!("there is no layout {version}")));
         }
     }
     // fullfsync: where a plain fsync leaves data in the disk's own cache (macOS). journal_size_limit: the log shrinks to

@@ -33,11 +33,7 @@ impl Folder {
 }
 
 pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
-    StoreError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    StoreError::Io { action, path: path.to_owned(), source }
 }
 
 /// Options that open a file for reading and writing, and make it for this user's eyes only.
@@ -64,16 +60,11 @@ fn make(path: &Path) -> io::Result<()> {
 
 fn lock(data: &Path) -> Result<File, StoreError> {
     let path = data.join("lock");
-    let mut file = private_file()
-        .open(&path)
-        .map_err(|source| io_error("open", &path, source))?;
+    let mut file = private_file().open(&path).map_err(|source| io_error("open", &path, source))?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            return Err(StoreError::Locked {
-                data: data.to_owned(),
-                pid: holder(file),
-            });
+            return Err(StoreError::Locked { data: data.to_owned(), pid: holder(file) });
         }
         Err(TryLockError::Error(source)) => return Err(io_error("lock", &path, source)),
     }

@@ -20,11 +20,8 @@ struct Content {
 /// Record `seq` of the tests. Every even one carries message `10 * seq`, whose body spans pages once in a while.
 fn push(batch: &mut Batch, seq: u64) {
     let mut record = format!("record {seq} ").into_bytes();
-    let message = seq.is_multiple_of(2).then(|| MessageRef {
-        id: seq * 10,
-        prev: (seq - 2) * 10,
-        at: record.len(),
-    });
+    let message =
+        seq.is_multiple_of(2).then(|| MessageRef { id: seq * 10, prev: (seq - 2) * 10, at: record.len() });
     record.extend(body(seq));
     batch.push(seq, &record, message);
 }
@@ -43,10 +40,7 @@ fn batch(seqs: impl IntoIterator<Item = u64>) -> Batch {
 }
 
 fn records(seqs: impl IntoIterator<Item = u64>) -> Vec<(u64, Vec<u8>)> {
-    batch(seqs)
-        .iter()
-        .map(|entry| (entry.seq, entry.record.to_vec()))
-        .collect()
+    batch(seqs).iter().map(|entry| (entry.seq, entry.record.to_vec())).collect()
 }
 
 fn open(data: &Path) -> SqliteStore {
@@ -54,17 +48,11 @@ fn open(data: &Path) -> SqliteStore {
 }
 
 fn refused(data: &Path) -> StoreError {
-    SqliteStore::open(data)
-        .map(|_| ())
-        .expect_err("the store should not open")
+    SqliteStore::open(data).map(|_| ()).expect_err("the store should not open")
 }
 
 fn load(store: &mut SqliteStore) -> Result<Content, StoreError> {
-    let mut content = Content {
-        snapshot: None,
-        records: Vec::new(),
-        messages: Vec::new(),
-    };
+    let mut content = Content { snapshot: None, records: Vec::new(), messages: Vec::new() };
     store.load(&mut |loaded| {
         match loaded {
             Loaded::Snapshot { seq, bytes } => content.snapshot = Some((seq, bytes.to_vec())),
@@ -81,7 +69,7 @@ fn read_all(data: &Path, last: u64) -> Result<Content, StoreError> {
     let mut content = load(&mut store)?;
     let last = content.records.last().map_or(last, |&(seq, _)| seq);
     let ids: Vec<u64> = (1..=last / 2).map(|half| half * 20).collect();
-    content.messages = store.messages(&ids)?;
+    content.messages = store.messages(&ids, usize::MAX)?;
     Ok(content)
 }
 
@@ -128,10 +116,7 @@ fn what_is_appended_comes_back() {
     store.append(&batch(4..=20)).unwrap();
 
     assert_eq!(load(&mut store).unwrap().records, records(1..=20));
-    assert_eq!(
-        store.messages(&[200, 40, 200]).unwrap(),
-        [body(20), body(4), body(20)]
-    );
+    assert_eq!(store.messages(&[200, 40, 200], usize::MAX).unwrap(), [body(20), body(4), body(20)]);
 }
 
 #[test]
@@ -153,18 +138,10 @@ fn numbers_beyond_the_signed_range_come_back() {
     let data = TempDir::new().unwrap();
     let mut store = open(data.path());
     let mut batch = Batch::new();
-    batch.push(
-        1,
-        b"ab",
-        Some(MessageRef {
-            id: u64::MAX,
-            prev: u64::MAX - 1,
-            at: 1,
-        }),
-    );
+    batch.push(1, b"ab", Some(MessageRef { id: u64::MAX, prev: u64::MAX - 1, at: 1 }));
     store.append(&batch).unwrap();
     assert_eq!(load(&mut store).unwrap().records, [(1, b"ab".to_vec())]);
-    assert_eq!(store.messages(&[u64::MAX]).unwrap(), [b"b"]);
+    assert_eq!(store.messages(&[u64::MAX], usize::MAX).unwrap(), [b"b"]);
 }
 
 #[test]
@@ -175,21 +152,14 @@ fn a_snapshot_takes_the_place_of_its_records() {
     let mut store = open(data.path());
     store.snapshot(30, b"state of thirty").unwrap();
     store.snapshot(30, b"again").unwrap();
-    assert_eq!(
-        load(&mut store).unwrap().snapshot,
-        Some((30, b"again".to_vec()))
-    );
+    assert_eq!(load(&mut store).unwrap().snapshot, Some((30, b"again".to_vec())));
     store.append(&batch([31])).unwrap();
     drop(store);
 
     let content = read_all(data.path(), 31).unwrap();
     assert_eq!(content.snapshot, Some((30, b"again".to_vec())));
     assert_eq!(content.records, records([31]));
-    assert_eq!(
-        content.messages.len(),
-        15,
-        "messages outlive the records that brought them"
-    );
+    assert_eq!(content.messages.len(), 15, "messages outlive the records that brought them");
 }
 
 #[test]
@@ -198,17 +168,7 @@ fn a_snapshot_of_other_than_durable_records_is_refused() {
     let mut store = open(data.path());
     for seq in [9, 31] {
         let error = store.snapshot(seq, b"no").unwrap_err();
-        assert!(
-            matches!(
-                error,
-                StoreError::SnapshotRefused {
-                    first: 10,
-                    last: 30,
-                    ..
-                }
-            ),
-            "{error}"
-        );
+        assert!(matches!(error, StoreError::SnapshotRefused { first: 10, last: 30, .. }), "{error}");
     }
     drop(store);
     assert_eq!(read_all(data.path(), 30).unwrap(), expected());
@@ -219,17 +179,10 @@ fn records_out_of_order_are_refused_and_leave_nothing() {
     let data = TempDir::new().unwrap();
     let mut store = open(data.path());
     store.append(&batch(1..=2)).unwrap();
-    for (seqs, expected, got) in [
-        (vec![4], 3, 4),
-        (vec![2], 3, 2),
-        (vec![3, 4, 6], 5, 6),
-        (vec![3, 3], 4, 3),
-    ] {
+    for (seqs, expected, got) in [(vec![4], 3, 4), (vec![2], 3, 2), (vec![3, 4, 6], 5, 6), (vec![3, 3], 4, 3)]
+    {
         match store.append(&batch(seqs)) {
-            Err(StoreError::OutOfOrder {
-                expected: e,
-                got: g,
-            }) => assert_eq!((e, g), (expected, got)),
+            Err(StoreError::OutOfOrder { expected: e, got: g }) => assert_eq!((e, g), (expected, got)),
             other => panic!("{other:?}"),
         }
     }
@@ -244,18 +197,10 @@ fn a_batch_is_stored_whole_or_not_at_all() {
     store.append(&batch(1..=2)).unwrap();
 
     let mut clash = batch(3..=5);
-    clash.push(
-        6,
-        b"xy",
-        Some(MessageRef {
-            id: 20,
-            prev: 0,
-            at: 1,
-        }),
-    );
+    clash.push(6, b"xy", Some(MessageRef { id: 20, prev: 0, at: 1 }));
     assert_damaged(&store.append(&clash).unwrap_err(), Place::Message(20));
     assert_eq!(load(&mut store).unwrap().records, records(1..=2));
-    assert_damaged(&store.messages(&[40]).unwrap_err(), Place::Message(40));
+    assert_damaged(&store.messages(&[40], usize::MAX).unwrap_err(), Place::Message(40));
 
     store.append(&batch(3..=6)).unwrap();
     assert_eq!(load(&mut store).unwrap().records, records(1..=6));
@@ -266,23 +211,16 @@ fn a_full_disk_refuses_a_batch_and_takes_it_when_there_is_room() {
     let data = TempDir::new().unwrap();
     let mut store = open(data.path());
     store.append(&batch(1..=4)).unwrap();
-    let room = |store: &SqliteStore, pages: i64| {
-        store
-            .conn
-            .pragma_update(None, "max_page_count", pages)
-            .unwrap()
-    };
+    let room =
+        |store: &SqliteStore, pages: i64| store.conn.pragma_update(None, "max_page_count", pages).unwrap();
 
     room(&store, 1);
     let large = batch(5..=2000);
     for _ in 0..2 {
         let error = store.append(&large).unwrap_err();
-        assert!(
-            error.to_string().contains("Make room on that disk"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("Make room on that disk"), "{error}");
         assert_eq!(load(&mut store).unwrap().records, records(1..=4));
-        assert_eq!(store.messages(&[40]).unwrap(), [body(4)]);
+        assert_eq!(store.messages(&[40], usize::MAX).unwrap(), [body(4)]);
     }
     room(&store, 1_000_000);
     store.append(&large).unwrap();
@@ -294,16 +232,10 @@ fn a_store_that_cannot_be_written_can_still_be_read() {
     let data = example();
     let mut store = open(data.path());
     store.conn.pragma_update(None, "query_only", true).unwrap();
-    assert!(matches!(
-        store.append(&batch([31])),
-        Err(StoreError::Sqlite { .. })
-    ));
-    assert!(matches!(
-        store.snapshot(20, b"no"),
-        Err(StoreError::Sqlite { .. })
-    ));
+    assert!(matches!(store.append(&batch([31])), Err(StoreError::Sqlite { .. })));
+    assert!(matches!(store.snapshot(20, b"no"), Err(StoreError::Sqlite { .. })));
     assert_eq!(load(&mut store).unwrap().records, records(11..=30));
-    assert_eq!(store.messages(&[20]).unwrap(), [body(2)]);
+    assert_eq!(store.messages(&[20], usize::MAX).unwrap(), [body(2)]);
     store.conn.pragma_update(None, "query_only", false).unwrap();
     store.append(&batch([31])).unwrap();
 }
@@ -322,12 +254,9 @@ fn after_a_failed_commit_load_waits_until_it_can_write_and_returns_what_is_durab
              CREATE TEMP TRIGGER fail AFTER UPDATE ON main.head BEGIN INSERT INTO child VALUES (1); END;",
         )
         .unwrap();
-    assert!(matches!(
-        store.append(&batch([3])),
-        Err(StoreError::Sqlite { .. })
-    ));
+    assert!(matches!(store.append(&batch([3])), Err(StoreError::Sqlite { .. })));
     assert!(matches!(load(&mut store), Err(StoreError::Sqlite { .. })));
-    assert_eq!(store.messages(&[20]).unwrap(), [body(2)]);
+    assert_eq!(store.messages(&[20], usize::MAX).unwrap(), [body(2)]);
 
     store.conn.execute_batch("DROP TRIGGER fail").unwrap();
     assert_eq!(load(&mut store).unwrap().records, records(1..=2));
@@ -344,13 +273,7 @@ fn a_visitors_error_names_the_record() {
         _ => Ok(()),
     };
     let error = store.load(&mut visit).unwrap_err();
-    assert!(matches!(
-        error,
-        StoreError::Rejected {
-            place: Place::Record(17),
-            ..
-        }
-    ));
+    assert!(matches!(error, StoreError::Rejected { place: Place::Record(17), .. }));
     assert!(error.to_string().contains("no such user"), "{error}");
 }
 
@@ -363,12 +286,7 @@ fn a_folder_belongs_to_one_store_at_a_time() {
         StoreError::Locked { pid, .. } => assert_eq!(*pid, Some(std::process::id())),
         error => panic!("{error}"),
     }
-    assert!(
-        error
-            .to_string()
-            .contains(&format!("process {}", std::process::id())),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
     drop(store);
     open(data.path());
 }
@@ -381,10 +299,8 @@ fn closing_moves_the_log_into_the_file() {
     assert!(data.path().join("obrolan.sqlite3-wal").exists());
     drop(store);
 
-    let mut names: Vec<_> = fs::read_dir(data.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let mut names: Vec<_> =
+        fs::read_dir(data.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["lock", FILE]);
 }
@@ -413,10 +329,7 @@ fn a_data_folder_that_cannot_be_made_is_explained() {
     for data in [file.clone(), file.join("data")] {
         let error = refused(&data);
         assert!(matches!(error, StoreError::Io { .. }), "{error}");
-        assert!(
-            error.to_string().contains("choose another data folder"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("choose another data folder"), "{error}");
     }
 }
 
@@ -428,10 +341,7 @@ fn a_file_that_is_no_store_is_refused() {
         assert_damaged(&refused(data.path()), Place::File);
     }
     let data = TempDir::new().unwrap();
-    edit(
-        data.path(),
-        "CREATE TABLE journal (seq INTEGER PRIMARY KEY)",
-    );
+    edit(data.path(), "CREATE TABLE journal (seq INTEGER PRIMARY KEY)");
     assert_damaged(&refused(data.path()), Place::File);
 }
 
@@ -449,17 +359,7 @@ fn a_newer_layout_is_refused() {
     let data = example();
     edit(data.path(), "PRAGMA user_version = 7");
     let error = refused(data.path());
-    assert!(
-        matches!(
-            error,
-            StoreError::TooNew {
-                version: 7,
-                known: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, StoreError::TooNew { version: 7, known: 1, .. }), "{error}");
 }
 
 #[test]

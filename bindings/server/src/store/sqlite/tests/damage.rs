@@ -43,8 +43,14 @@ fn every_edit_is_found_and_placed() {
         ("DELETE FROM journal WHERE seq = 11".into(), Place::Record(11)),
         ("DELETE FROM journal WHERE seq BETWEEN 20 AND 22".into(), Place::Record(20)),
         ("DELETE FROM journal".into(), Place::Record(11)),
-        ("INSERT INTO journal SELECT 31, crc, message, record FROM journal WHERE seq = 30".into(), Place::Record(31)),
-        ("INSERT INTO journal SELECT 10, crc, message, record FROM journal WHERE seq = 11".into(), Place::Record(11)),
+        (
+            "INSERT INTO journal SELECT 31, crc, message, record FROM journal WHERE seq = 30".into(),
+            Place::Record(31),
+        ),
+        (
+            "INSERT INTO journal SELECT 10, crc, message, record FROM journal WHERE seq = 11".into(),
+            Place::Record(11),
+        ),
         (
             "UPDATE journal SET seq = 99 WHERE seq = 13; UPDATE journal SET seq = 13 WHERE seq = 15;
              UPDATE journal SET seq = 15 WHERE seq = 99"
@@ -95,19 +101,11 @@ fn an_older_head_is_found_unless_its_whole_moment_comes_back() {
     let data = example();
     let conn = Connection::open(data.path().join(FILE)).unwrap();
     let head: (i64, i64, i64) = conn
-        .query_row("SELECT seq, chain, crc FROM head", (), |row| {
-            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-        })
+        .query_row("SELECT seq, chain, crc FROM head", (), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .unwrap();
     drop(conn);
     open(data.path()).append(&batch(31..=33)).unwrap();
-    edit(
-        data.path(),
-        &format!(
-            "UPDATE head SET seq = {}, chain = {}, crc = {}",
-            head.0, head.1, head.2
-        ),
-    );
+    edit(data.path(), &format!("UPDATE head SET seq = {}, chain = {}, crc = {}", head.0, head.1, head.2));
     assert_damaged(&read_all(data.path(), 33).unwrap_err(), Place::Head);
 
     edit(data.path(), "DELETE FROM journal WHERE seq > 30");
@@ -119,17 +117,11 @@ fn damage_leaves_the_log_for_whoever_repairs_it() {
     let data = TempDir::new().unwrap();
     let mut store = open(data.path());
     store.append(&batch(1..=3)).unwrap();
-    store
-        .conn
-        .execute_batch("DELETE FROM journal WHERE seq = 2")
-        .unwrap();
+    store.conn.execute_batch("DELETE FROM journal WHERE seq = 2").unwrap();
     assert_damaged(&load(&mut store).unwrap_err(), Place::Record(2));
     let log = fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap();
     drop(store);
-    assert_eq!(
-        fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap(),
-        log
-    );
+    assert_eq!(fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap(), log);
 }
 
 /// SplitMix64: the tests' own source of positions, the same in every run.
@@ -160,9 +152,9 @@ fn a_flipped_bit_anywhere_in_the_file_is_found_or_changes_nothing() {
         fs::write(&path, bytes).unwrap();
         match read_all(data.path(), 30) {
             Ok(content) => assert_eq!(content, expected(), "byte {at}"),
-            Err(
-                StoreError::Damaged { .. } | StoreError::TooNew { .. } | StoreError::Sqlite { .. },
-            ) => found += 1,
+            Err(StoreError::Damaged { .. } | StoreError::TooNew { .. } | StoreError::Sqlite { .. }) => {
+                found += 1
+            }
             Err(error) => panic!("byte {at}: {error}"),
         }
         let _ = fs::remove_file(path.with_extension("sqlite3-wal"));
@@ -186,10 +178,7 @@ fn what_was_appended_survives_a_crash() {
         if seq % 8 == 0 {
             let copy = TempDir::new().unwrap();
             crash(data.path(), copy.path());
-            assert_eq!(
-                read_all(copy.path(), seq).unwrap().records,
-                records(1..=seq)
-            );
+            assert_eq!(read_all(copy.path(), seq).unwrap().records, records(1..=seq));
         }
     }
 }
@@ -206,10 +195,7 @@ fn a_damaged_log_gives_damage_or_all_that_was_durable_before_some_moment() {
                 store.snapshot(12, b"state of twelve").unwrap();
             }
             if Some(seq) == checkpoint_at {
-                store
-                    .conn
-                    .query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(()))
-                    .unwrap();
+                store.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
             }
         }
         let log = fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap();
@@ -238,9 +224,6 @@ fn a_damaged_log_gives_damage_or_all_that_was_durable_before_some_moment() {
                 Err(error) => panic!("byte {at}: {error}"),
             }
         }
-        assert!(
-            shorter > 0 || checkpoint_at.is_some(),
-            "no flip met the log"
-        );
+        assert!(shorter > 0 || checkpoint_at.is_some(), "no flip met the log");
     }
 }
