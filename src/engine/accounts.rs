@@ -116,7 +116,7 @@ impl Engine {
         self.bind(conn, session);
         self.outputs.push_back(Due::LoggedIn(conn, user));
         self.respond(conn, Kind::Auth, |out| {
-            Object::ok(out, Kind::Auth.spec().ok).field("tokenid", sid.expose()).end_frame();
+            Object::ok(out, Kind::Auth.spec().ok).text("tokenid", sid.expose()).end_frame();
         });
         Ok(())
     }
@@ -186,9 +186,9 @@ impl Engine {
         let (name, full_name, country) = (user.name.clone(), user.full_name.clone(), user.country.clone());
         self.respond(actor.conn, Kind::Whoami, |out| {
             Object::ok(out, None)
-                .field("user", &name)
-                .field("name", &full_name)
-                .field("country", &country)
+                .text("user", &name)
+                .text("name", &full_name)
+                .text("country", &country)
                 .field("admin", &admin)
                 .end_frame();
         });

@@ -132,7 +132,7 @@ impl Engine {
                 let count = mailbox.gap() - subscription.gap_told;
                 subscription.gap_told = mailbox.gap();
                 self.push_event(conn, |out| {
-                    Object::begin(out).field("event", "gap").field("count", &count).end_frame();
+                    Object::begin(out).text("event", "gap").field("count", &count).end_frame();
                 });
                 continue;
             }

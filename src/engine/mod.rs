@@ -120,7 +120,7 @@ impl Engine {
             random,
             now,
             state: State::new(hash_key),
-            memory: MemoryMessages::new(config.limits.memory_messages, hash_key),
+            memory: MemoryMessages::new(config.limits.memory_messages),
             journal: Journal::default(),
             connections: Connections::default(),
             checks: BTreeSet::new(),
@@ -248,7 +248,7 @@ impl Engine {
         self.stopping = true;
         for conn in self.connections.ids() {
             if self.connections.get(conn).is_some_and(|held| held.subscription.is_some()) {
-                self.push_event(conn, |out| Object::begin(out).field("event", "closing").end_frame());
+                self.push_event(conn, |out| Object::begin(out).text("event", "closing").end_frame());
             }
             self.end(conn, CloseReason::Stopping);
         }

@@ -78,10 +78,12 @@ struct Storing {
 }
 
 impl Hub {
+    /// `journal` is how many records of the store are in no snapshot.
     pub(super) fn new(
         config: ServerConfig,
         engine: Engine,
         worker: Option<Worker>,
+        journal: usize,
         passwords: Pool,
         executor: Weak<LocalExecutor<'static>>,
     ) -> Hub {
@@ -90,7 +92,7 @@ impl Hub {
             gathering: Batch::new(),
             spare: Batch::new(),
             in_flight: 0,
-            since_snapshot: 0,
+            since_snapshot: journal,
             snapshotting: false,
         });
         Hub {
@@ -147,8 +149,14 @@ impl Hub {
 
     /// Waits while too much is on its way to the store.
     pub(super) async fn wait_for_store(&self) {
-        while self.store.borrow().as_ref().is_some_and(|store| store.gathering.bytes() > STORE_BACKLOG) {
-            self.store_room.wait().await;
+        let full =
+            || self.store.borrow().as_ref().is_some_and(|store| store.gathering.bytes() > STORE_BACKLOG);
+        if full() {
+            while full() {
+                self.store_room.wait().await;
+            }
+            // There is room for the next one who waits, too.
+            self.store_room.raise();
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
     created: bool,
+    /// How many records of the store are in no snapshot.
+    journal: usize,
 }
 
 /// Why a server did not start.
@@ -118,8 +120,8 @@ impl Server {
                 Some(Box::new(store))
             }
         };
-        let engine = match &mut store {
-            None => Engine::new(config.engine(), seed()?, now())?,
+        let (engine, journal) = match &mut store {
+            None => (Engine::new(config.engine(), seed()?, now())?, 0),
             Some(store) => recover(config, &mut **store)?,
         };
         // As many descriptors as the system lets this process have: each connection takes one.
@@ -129,7 +131,7 @@ impl Server {
         let listen = |source| StartError::Listen { address: config.listen.clone(), source };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
-        Ok(Server { config: config.clone(), engine, store, listener, local_addr, created })
+        Ok(Server { config: config.clone(), engine, store, listener, local_addr, created, journal })
     }
 
     /// The address it is bound to.
@@ -159,7 +161,14 @@ impl Server {
         let (store_done, stored) = channel::unbounded();
         let worker = self.store.map(|store| Worker::spawn(store, store_done)).transpose()?;
         let (passwords, hashed) = passwords::Pool::start()?;
-        let hub = Rc::new(Hub::new(self.config, self.engine, worker, passwords, Rc::downgrade(&executor)));
+        let hub = Rc::new(Hub::new(
+            self.config,
+            self.engine,
+            worker,
+            self.journal,
+            passwords,
+            Rc::downgrade(&executor),
+        ));
         let listener = Async::new(self.listener)?;
         let served = smol::block_on(executor.run(async {
             let accepting = executor.spawn(connections::accept(hub.clone(), listener));
@@ -243,13 +252,17 @@ impl Drop for RunningServer {
     }
 }
 
-fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<Engine, StartError> {
+/// The engine from what the store holds, and how many records that took.
+fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<(Engine, usize), StartError> {
     let mut recovery = Engine::recover(config.engine(), seed()?)?;
-    let mut failed = None;
+    let (mut failed, mut journal) = (None, 0);
     let loaded = store.load(&mut |loaded| {
         let taken = match loaded {
             Loaded::Snapshot { bytes, .. } => recovery.snapshot(bytes),
-            Loaded::Record { seq, record } => recovery.record(Seq(seq), record),
+            Loaded::Record { seq, record } => {
+                journal += 1;
+                recovery.record(Seq(seq), record)
+            }
         };
         taken.map_err(|error| {
             let text = error.to_string();
@@ -264,7 +277,10 @@ fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<Engine, Start
             recovery.start(now())
         }
     };
-    recovered.map_err(|source| StartError::Recovery { folder: config.data.clone(), source })
+    match recovered {
+        Ok(engine) => Ok((engine, journal)),
+        Err(source) => Err(StartError::Recovery { folder: config.data.clone(), source }),
+    }
 }
 
 fn seed() -> io::Result<[u8; 32]> {

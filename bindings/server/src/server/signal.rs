@@ -6,7 +6,9 @@ use std::{
     task::{Poll, Waker},
 };
 
-/// Something tasks wait for. Raised while nobody waits, it is there for the next one who does.
+/// Something a task waits for. Raised while nobody waits, it is there for the next one who does.
+///
+/// If several wait, all wake up and one has the signal; who wants the others to have it too raises it again.
 #[derive(Default)]
 pub(super) struct Signal {
     raised: Cell<bool>,
@@ -27,7 +29,11 @@ impl Signal {
             if self.raised.take() {
                 return Poll::Ready(());
             }
-            self.waiting.borrow_mut().push(context.waker().clone());
+            let mut waiting = self.waiting.borrow_mut();
+            // A task that is polled for another reason is in the list already.
+            if waiting.last().is_none_or(|last| !last.will_wake(context.waker())) {
+                waiting.push(context.waker().clone());
+            }
             Poll::Pending
         })
         .await;
