@@ -116,6 +116,7 @@ impl Engine {
         self.state = recovered.state;
         self.memory = recovered.memory;
         self.journal = recovered.journal;
+        self.unbind_lost_sessions();
         self.resubscribe();
         Ok(())
     }

@@ -1,0 +1,47 @@
+//! What the engine promises its host and its peers, whatever they do.
+
+use obrolan::{
+    Closed, Config, Limits, Peer, Service, Time,
+    testing::{Work, World},
+};
+
+/// A world that journals, with a host for passwords and messages, and somebody logged in for every name.
+fn world(names: &[&str], limits: Limits) -> World {
+    let config = Config {
+        persistence: true,
+        passwords: Service::Host,
+        messages: Service::Host,
+        limits,
+        ..Config::default()
+    };
+    let mut world = World::new(config, [1; 32], Time(1_795_424_400_000));
+    for name in names {
+        let conn = world.connect(Peer::Local).unwrap();
+        world.say(conn, format!("REGISTER {name} secret ID {name}\nAUTH {name} secret\n").as_bytes());
+        world.settle();
+        assert!(world.frames(conn)[1].contains("tokenid"));
+    }
+    world
+}
+
+/// Says a line, does all there is to do, and returns what its connection read because of it.
+fn ask(world: &mut World, conn: usize, line: &str) -> Vec<String> {
+    let before = world.frames(conn).len();
+    world.say(conn, format!("{line}\n").as_bytes());
+    world.settle();
+    world.frames(conn).split_off(before)
+}
+
+#[test]
+fn a_session_lost_with_the_store_is_nobody_elses() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    let lost = world.connect(Peer::Local).unwrap();
+    world.say(lost, b"AUTH ann secret\n");
+    world.answer(0, Work::Done);
+    world.fail(1);
+    world.settle();
+    assert!(world.frames(lost)[0].contains("unavailable"));
+    let other = world.connect(Peer::Local).unwrap();
+    assert!(ask(&mut world, other, "AUTH bob secret")[0].contains("tokenid"));
+    assert!(ask(&mut world, lost, "WHOAMI")[0].contains("no_session"));
+}
