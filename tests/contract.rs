@@ -45,3 +45,14 @@ fn a_session_lost_with_the_store_is_nobody_elses() {
     assert!(ask(&mut world, other, "AUTH bob secret")[0].contains("tokenid"));
     assert!(ask(&mut world, lost, "WHOAMI")[0].contains("no_session"));
 }
+
+#[test]
+fn while_the_store_is_down_requests_are_answered_at_once() {
+    let mut world = world(&["ann"], Limits::default());
+    world.say(0, b"ADD_GROUP one\nADD_GROUP two\n");
+    world.fail(2);
+    world.say(0, b"WHOAMI\nPING\n");
+    world.read(0, usize::MAX);
+    let codes: Vec<bool> = world.frames(0)[2..].iter().map(|frame| frame.contains("unavailable")).collect();
+    assert_eq!(codes, [true, true, true, false]);
+}

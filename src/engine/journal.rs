@@ -79,6 +79,8 @@ impl Engine {
         self.advance(now);
         self.check_on_its_way(from)?;
         self.journal.durable = Seq(from.0 - 1);
+        // What is answered from now on waits for no record that will never be durable.
+        self.journal.last = self.journal.durable;
         self.journal.failed = true;
         self.journal.held.clear();
         self.outputs
