@@ -56,3 +56,16 @@ fn while_the_store_is_down_requests_are_answered_at_once() {
     let codes: Vec<bool> = world.frames(0)[2..].iter().map(|frame| frame.contains("unavailable")).collect();
     assert_eq!(codes, [true, true, true, false]);
 }
+
+#[test]
+fn a_subscriber_is_sent_again_what_was_lost_on_its_way() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann durable");
+    world.say(0, b"SUBSCRIBE\n");
+    // The message is read behind a record that the store then loses; the message itself it has.
+    world.say(1, b"ADD_GROUP lost\n");
+    world.answer(0, Work::Done);
+    world.fail(1);
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("durable"), "{:?}", world.frames(0));
+}

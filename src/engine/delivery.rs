@@ -6,7 +6,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor};
+use super::{
+    Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor, outbox::Content,
+};
 use crate::{
     limits::Service,
     state::{MessageId, SessionNo, UserNo},
@@ -71,7 +73,7 @@ impl Engine {
                     let (gate, durable) = (self.journal.last, self.journal.durable);
                     let body = &self.journal.records[body];
                     let held = self.connections.get_mut(conn).expect("it takes the event");
-                    held.outbox.write(gate, durable, None, |out| event(out, body));
+                    held.outbox.write(gate, durable, Content::Message(id), |out| event(out, body));
                     self.gated(conn, gate);
                 }
             }
@@ -97,7 +99,8 @@ impl Engine {
                     out.into()
                 });
                 let gate = self.journal.last;
-                self.connections.get_mut(conn).expect("it takes the event").outbox.share(gate, event);
+                let held = self.connections.get_mut(conn).expect("it takes the event");
+                held.outbox.share(gate, Content::Message(id), event);
                 self.gated(conn, gate);
             }
         }
@@ -173,7 +176,8 @@ impl Engine {
         let mut cursor = subscription.cursor;
         for (id, body) in messages.filter(|(id, _)| *id > subscription.cursor) {
             cursor = id;
-            held.outbox.write(self.journal.last, self.journal.durable, None, |out| event(out, &body));
+            let (gate, durable) = (self.journal.last, self.journal.durable);
+            held.outbox.write(gate, durable, Content::Message(id), |out| event(out, &body));
         }
         subscription.cursor = cursor;
         self.gated(conn, self.journal.last);
