@@ -69,3 +69,16 @@ fn a_subscriber_is_sent_again_what_was_lost_on_its_way() {
     world.settle();
     assert!(world.frames(0).last().unwrap().contains("durable"), "{:?}", world.frames(0));
 }
+
+#[test]
+fn a_subscription_takes_only_what_was_read_for_it() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    for text in ["one", "two", "three"] {
+        ask(&mut world, 1, &format!("SEND ann {text}"));
+    }
+    world.say(0, b"SUBSCRIBE 2\nSUBSCRIBE\n");
+    world.settle();
+    let frames = world.frames(0);
+    let events: Vec<&String> = frames.iter().filter(|frame| frame.contains("\"event\"")).collect();
+    assert_eq!(events.len(), 3, "{events:?}");
+}

@@ -24,7 +24,7 @@ pub(super) enum Pending {
     Inbox { conn: ConnId, ids: Vec<MessageId>, more: bool },
     /// Bodies are being read for a subscription that fell behind, or began.
     Replay { conn: ConnId, ids: Vec<MessageId> },
-    /// It was answered `unavailable` when the store failed.
+    /// Nobody waits for it any more.
     Abandoned,
 }
 
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Sends work to the host.
-    pub(super) fn ask(&mut self, ask: Ask, then: Pending) {
+    pub(super) fn ask(&mut self, ask: Ask, then: Pending) -> Ticket {
         if let Some((conn, _)) = then.waits()
             && let Some(held) = self.connections.get_mut(conn)
         {
@@ -116,6 +116,14 @@ impl Engine {
         self.next_ticket = Ticket(ticket.0 + 1);
         self.asked.insert(ticket, then);
         self.outputs.push_back(Due::Ask(ticket, ask));
+        ticket
+    }
+
+    /// The work of a ticket is of no use any more. The host does it all the same.
+    pub(super) fn abandon(&mut self, ticket: Ticket) {
+        if let Some(pending) = self.asked.get_mut(&ticket) {
+            *pending = Pending::Abandoned;
+        }
     }
 
     fn resolve(&mut self, pending: Pending, answer: Answer) {

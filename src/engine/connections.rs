@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::{
-    ConnId, Seq,
+    ConnId, Seq, Ticket,
     io::{CloseReason, Peer},
     outbox::Outbox,
 };
@@ -44,8 +44,8 @@ pub(super) struct Subscription {
     pub(super) cursor: MessageId,
     /// Whether all before the next message is pushed, so that it needs not be read from the store.
     pub(super) live: bool,
-    /// Whether messages are being read for it.
-    pub(super) reading: bool,
+    /// Under which ticket messages are being read for it.
+    pub(super) reading: Option<Ticket>,
     /// How much of the mailbox's gap was told.
     pub(super) gap_told: u64,
 }

@@ -37,7 +37,7 @@ impl Engine {
                 session: actor.session,
                 cursor,
                 live: false,
-                reading: false,
+                reading: None,
                 gap_told: 0,
             });
         }
@@ -45,11 +45,17 @@ impl Engine {
         self.replay(actor.conn);
     }
 
+    fn subscription(&mut self, conn: ConnId) -> Option<&mut Subscription> {
+        self.connections.get_mut(conn)?.subscription.as_mut()
+    }
+
     /// Ends the subscription of a connection, if it has one.
     pub(super) fn unsubscribe(&mut self, conn: ConnId) {
         let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
-        if let Some(Subscription { user, .. }) = subscription {
+        if let Some(Subscription { user, reading, .. }) = subscription {
             self.subscribers[user.0 as usize].retain(|other| *other != conn);
+            // What comes of it would be taken for what a later subscription of this connection reads.
+            reading.into_iter().for_each(|ticket| self.abandon(ticket));
         }
     }
 
@@ -127,7 +133,7 @@ impl Engine {
             && held.ending.is_none()
             && let Some(subscription) = &mut held.subscription
             && !subscription.live
-            && !subscription.reading
+            && subscription.reading.is_none()
             && !self.journal.failed
         {
             let mailbox = &self.state.user(subscription.user).mailbox;
@@ -144,11 +150,13 @@ impl Engine {
                 subscription.live = true;
                 return;
             }
-            subscription.reading = true;
             match self.config.messages {
                 Service::Host => {
                     let ask = Ask::ReadMessages { ids: ids.clone(), budget: room };
-                    self.ask(ask, Pending::Replay { conn, ids });
+                    let ticket = self.ask(ask, Pending::Replay { conn, ids });
+                    if let Some(subscription) = self.subscription(conn) {
+                        subscription.reading = Some(ticket);
+                    }
                 }
                 Service::Inside => {
                     let bodies = self.memory.read_within(&ids, room);
@@ -171,8 +179,8 @@ impl Engine {
 
     fn push_read(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
         let Some(held) = self.connections.get_mut(conn) else { return };
-        let Some(subscription) = held.subscription.as_mut().filter(|held| held.reading) else { return };
-        subscription.reading = false;
+        let Some(subscription) = &mut held.subscription else { return };
+        subscription.reading = None;
         let mut cursor = subscription.cursor;
         for (id, body) in messages.filter(|(id, _)| *id > subscription.cursor) {
             cursor = id;
@@ -186,9 +194,7 @@ impl Engine {
     /// A user confirmed something: the gap that was told is over.
     pub(super) fn forget_gap(&mut self, user: UserNo) {
         for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
-            if let Some(subscription) =
-                self.connections.get_mut(conn).and_then(|held| held.subscription.as_mut())
-            {
+            if let Some(subscription) = self.subscription(conn) {
                 subscription.gap_told = 0;
             }
         }
@@ -203,7 +209,7 @@ impl Engine {
             if session.is_some_and(|session| session.user == subscription.user) {
                 subscription.cursor = subscription.cursor.min(self.state.last_message());
                 subscription.live = false;
-                subscription.reading = false;
+                subscription.reading = None;
                 subscription.gap_told = 0;
                 self.replay(conn);
             } else {
