@@ -82,3 +82,16 @@ fn a_subscription_takes_only_what_was_read_for_it() {
     let events: Vec<&String> = frames.iter().filter(|frame| frame.contains("\"event\"")).collect();
     assert_eq!(events.len(), 3, "{events:?}");
 }
+
+#[test]
+fn a_read_that_failed_is_tried_again_with_the_next_message() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann one");
+    world.say(0, b"SUBSCRIBE\n");
+    world.persist(9);
+    world.read(0, usize::MAX);
+    world.answer(0, Work::Failed);
+    ask(&mut world, 1, "SEND ann two");
+    let frames = world.frames(0);
+    assert!(frames[3].contains("one") && frames[4].contains("two"), "{frames:?}");
+}

@@ -81,6 +81,8 @@ impl Engine {
                     let held = self.connections.get_mut(conn).expect("it takes the event");
                     held.outbox.write(gate, durable, Content::Message(id), |out| event(out, body));
                     self.gated(conn, gate);
+                } else {
+                    self.replay(conn);
                 }
             }
             Some(_) => self.push_group_message(id, body, &[to]),
@@ -97,6 +99,7 @@ impl Engine {
                     break;
                 };
                 if !self.takes_live(conn, id) {
+                    self.replay(conn);
                     continue;
                 }
                 let event = shared.get_or_insert_with(|| {
