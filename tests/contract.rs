@@ -95,3 +95,14 @@ fn a_read_that_failed_is_tried_again_with_the_next_message() {
     let frames = world.frames(0);
     assert!(frames[3].contains("one") && frames[4].contains("two"), "{frames:?}");
 }
+
+#[test]
+fn nothing_follows_the_goodbye() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 0, "SUBSCRIBE");
+    world.say(0, b"QUIT\n");
+    world.say(1, b"SEND ann wait\n");
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("sampai jumpa"));
+    assert!(!world.is_open(0));
+}

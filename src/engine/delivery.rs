@@ -120,7 +120,8 @@ impl Engine {
         let limit = self.config.limits.output_buffer;
         let Some(held) = self.connections.get_mut(conn) else { return false };
         let Some(subscription) = &mut held.subscription else { return false };
-        subscription.live &= held.outbox.len() <= limit;
+        // Nothing follows the last answer of a connection that ends.
+        subscription.live &= held.outbox.len() <= limit && held.ending.is_none();
         if subscription.live {
             subscription.cursor = id;
         }
@@ -181,7 +182,7 @@ impl Engine {
     }
 
     fn push_read(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
-        let Some(held) = self.connections.get_mut(conn) else { return };
+        let Some(held) = self.connections.get_mut(conn).filter(|held| held.ending.is_none()) else { return };
         let Some(subscription) = &mut held.subscription else { return };
         subscription.reading = None;
         let mut cursor = subscription.cursor;
