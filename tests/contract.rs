@@ -106,3 +106,17 @@ fn nothing_follows_the_goodbye() {
     assert!(world.frames(0).last().unwrap().contains("sampai jumpa"));
     assert!(!world.is_open(0));
 }
+
+#[test]
+fn who_neither_asks_nor_reads_is_let_go() {
+    let limits = Limits { idle_before_session: 1000, ..Limits::default() };
+    let mut world = world(&[], limits);
+    let (silent, half) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
+    world.say(silent, b"PING\n");
+    world.say(half, b"PING\n");
+    world.end(half, Closed::Eof);
+    for _ in 0..4 {
+        world.wait(1000);
+    }
+    assert!(!world.is_open(silent) && !world.is_open(half));
+}

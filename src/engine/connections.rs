@@ -31,7 +31,8 @@ pub(super) struct Connection {
     pub(super) ending: Option<CloseReason>,
     /// The newest record behind which bytes are known to wait.
     pub(super) gate: Seq,
-    pub(super) last_request: Time,
+    /// The last request; once it is ending, the last bytes read.
+    pub(super) last_active: Time,
     /// When to look whether it is idle.
     pub(super) check_at: Time,
 }
@@ -93,7 +94,7 @@ impl Connections {
             announced: false,
             ending: None,
             gate: Seq(0),
-            last_request: now,
+            last_active: now,
             check_at,
         });
         id(at, slot.generation)
