@@ -120,3 +120,16 @@ fn who_neither_asks_nor_reads_is_let_go() {
     }
     assert!(!world.is_open(silent) && !world.is_open(half));
 }
+
+#[test]
+fn an_old_password_opens_nothing_once_it_is_changed() {
+    let mut world = world(&["ann"], Limits::default());
+    let late = world.connect(Peer::Local).unwrap();
+    world.say(late, b"AUTH ann secret\n");
+    world.say(0, b"PASSWD secret other\n");
+    world.answer(1, Work::Done);
+    world.answer(1, Work::Done);
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("password diganti"));
+    assert!(world.frames(late)[0].contains("bad_credentials"), "{:?}", world.frames(late));
+}

@@ -91,7 +91,8 @@ impl Engine {
         let user = self.local_user(user).ok().filter(|_| password.is_some());
         let hash = user.map_or(NOBODY, |user| &self.state.user(user).password_hash).to_owned();
         let password = password.unwrap_or_else(Password::placeholder);
-        self.ask_password(Ask::VerifyPassword { password, hash }, Pending::Auth { conn, user, subjects })
+        let then = Pending::Auth { conn, user, hash: hash.clone(), subjects };
+        self.ask_password(Ask::VerifyPassword { password, hash }, then)
     }
 
     pub(super) fn authenticated(

@@ -14,8 +14,8 @@ use crate::{
 pub(super) enum Pending {
     /// REGISTER: the password is being hashed.
     Register { conn: ConnId, user: Box<str>, country: Box<str>, name: Box<str>, subjects: Vec<Subject> },
-    /// AUTH: the password is being verified; `user` is `None` where there is none of that name.
-    Auth { conn: ConnId, user: Option<UserNo>, subjects: Vec<Subject> },
+    /// AUTH: the password is being verified against `hash`; `user` is `None` where there is none of that name.
+    Auth { conn: ConnId, user: Option<UserNo>, hash: String, subjects: Vec<Subject> },
     /// PASSWD: the old password is being verified.
     VerifyOld { conn: ConnId, session: SessionNo, new: Password, subjects: Vec<Subject> },
     /// PASSWD: the new one is being hashed.
@@ -132,8 +132,10 @@ impl Engine {
             (Pending::Register { conn, user, country, name, subjects }, Answer::PasswordHash(hash)) => {
                 self.registered(conn, &user, &country, &name, &hash, &subjects)
             }
-            (Pending::Auth { conn, user, subjects }, Answer::PasswordMatches(matches)) => {
-                self.authenticated(conn, user.filter(|_| matches), &subjects)
+            (Pending::Auth { conn, user, hash, subjects }, Answer::PasswordMatches(matches)) => {
+                // Somebody may have changed the password while it was verified.
+                let matches = |user: &UserNo| matches && *self.state.user(*user).password_hash == *hash;
+                self.authenticated(conn, user.filter(matches), &subjects)
             }
             (Pending::VerifyOld { conn, session, new, subjects }, Answer::PasswordMatches(matches)) => {
                 self.old_password_verified(conn, session, new, matches, &subjects)
