@@ -133,3 +133,15 @@ fn an_old_password_opens_nothing_once_it_is_changed() {
     assert!(world.frames(0).last().unwrap().contains("password diganti"));
     assert!(world.frames(late)[0].contains("bad_credentials"), "{:?}", world.frames(late));
 }
+
+#[test]
+fn attempts_are_counted_for_an_account_in_every_spelling_of_it() {
+    let mut world = world(&["ann"], Limits::default());
+    let mut last = String::new();
+    for at in 0..11 {
+        let peer = Peer::Address([192, 0, 2, at].into());
+        let conn = world.connect(peer).unwrap();
+        last = ask(&mut world, conn, "AUTH ann@localhost wrong").remove(0);
+    }
+    assert!(last.contains("throttled"), "{last}");
+}

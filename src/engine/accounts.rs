@@ -80,7 +80,9 @@ impl Engine {
     }
 
     pub(super) fn auth(&mut self, conn: ConnId, user: &str, password: &str) -> Result<(), Failure> {
-        let subjects = match (self.throttled_peer(conn), names::key(user)) {
+        // `ann` and `ann@here` are one account.
+        let account = self.local_name(user).ok().and_then(names::key);
+        let subjects = match (self.throttled_peer(conn), account) {
             (None, _) => vec![],
             (Some(peer), Some(key)) => vec![peer, Subject::Account(key.into())],
             (Some(peer), None) => vec![peer],
