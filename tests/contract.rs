@@ -122,6 +122,22 @@ fn who_neither_asks_nor_reads_is_let_go() {
 }
 
 #[test]
+fn who_ends_has_time_to_read_the_last_answer() {
+    let mut world = world(&["ann"], Limits { idle_before_session: 1000, ..Limits::default() });
+    world.wait(900);
+    world.wait(900);
+    world.say(0, b"WHOAMI\n");
+    world.wait(5000);
+    world.end(0, Closed::Eof);
+    world.wait(999);
+    assert!(world.is_open(0));
+    world.read(0, 1);
+    world.wait(999);
+    world.settle();
+    assert!(world.frames(0)[2].contains("ann") && !world.is_open(0));
+}
+
+#[test]
 fn an_old_password_opens_nothing_once_it_is_changed() {
     let mut world = world(&["ann"], Limits::default());
     let late = world.connect(Peer::Local).unwrap();

@@ -298,7 +298,10 @@ impl Engine {
     /// Lets the connection go once all is answered and sent.
     fn end(&mut self, conn: ConnId, reason: CloseReason) {
         if let Some(held) = self.connections.get_mut(conn) {
-            held.ending.get_or_insert(reason);
+            if held.ending.is_none() {
+                held.ending = Some(reason);
+                held.last_active = self.now;
+            }
             self.after_room(conn);
         }
     }
@@ -326,7 +329,6 @@ impl Engine {
             self.forget(conn);
             self.outputs.push_back(Due::Close(conn, reason));
         } else {
-            held.last_active = self.now;
             held.check_at = self.now.after(idle);
             self.checks.insert((held.check_at, conn));
             self.end(conn, CloseReason::Idle);
