@@ -1,7 +1,7 @@
 //! What the engine promises its host and its peers, whatever they do.
 
 use obrolan::{
-    Closed, Config, Limits, Peer, Service, Time,
+    Answer, ApiError, Closed, Config, Engine, Limits, Peer, RecoveryError, Seq, Service, Time,
     testing::{Work, World},
 };
 
@@ -148,6 +148,24 @@ fn an_old_password_opens_nothing_once_it_is_changed() {
     world.settle();
     assert!(world.frames(0).last().unwrap().contains("password diganti"));
     assert!(world.frames(late)[0].contains("bad_credentials"), "{:?}", world.frames(late));
+}
+
+#[test]
+fn a_body_that_is_not_there_is_the_hosts_mistake() {
+    let mut world = world(&["ann"], Limits::default());
+    ask(&mut world, 0, "SEND ann hello");
+    world.say(0, b"INBOX\n");
+    let (ticket, now) = (world.asked()[0].0, world.now());
+    let answer = |bodies: &[&[u8]]| Answer::Messages(bodies.iter().map(|body| body.to_vec()).collect());
+    assert_eq!(world.engine().answer(now, ticket, answer(&[])), Err(ApiError::WrongAnswer));
+    assert_eq!(world.engine().answer(now, ticket, answer(&[b""])), Err(ApiError::WrongAnswer));
+    // The same records for an engine that keeps bodies itself: their host did.
+    let config = Config { persistence: true, ..Config::default() };
+    let mut recovery = Engine::recover(config, [0; 32]).unwrap();
+    for seq in 1..=world.journal().0.0 {
+        recovery.record(Seq(seq), world.record(Seq(seq))).unwrap();
+    }
+    assert_eq!(recovery.start(now).err(), Some(RecoveryError::NoBody { id: 1 }));
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Engine {
             (Pending::Register { .. } | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
             (Pending::Auth { .. } | Pending::VerifyOld { .. }, Answer::PasswordMatches(_)) => true,
             (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
-                (1..=ids.len()).contains(&bodies.len())
+                (1..=ids.len()).contains(&bodies.len()) && bodies.iter().all(|body| !body.is_empty())
             }
             _ => false,
         };

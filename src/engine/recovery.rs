@@ -180,6 +180,7 @@ impl Recovery {
         self.engine.journal.last = seq;
         if let (Service::Inside, Record::Sent { id, .. } | Record::SentToGroup { id, .. }) =
             (self.engine.config.messages, record)
+            && !body.is_empty()
         {
             // Who still holds it is counted at the start.
             self.engine.memory.insert(id, body, 1);
