@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Engine, Seq};
 use crate::{
     limits::{Config, ConfigError, Service},
-    state::{MessageId, Record, State, Thawing},
+    state::{MOST, MessageId, Record, State, Thawing},
     time::Time,
 };
 
@@ -156,6 +156,9 @@ impl Recovery {
         let (read, rest) = postcard::take_from_bytes::<Read>(rest).map_err(|error| damaged(&error))?;
         if !rest.is_empty() {
             return Err(damaged(&"it goes on after its end"));
+        }
+        if read.seq >= MOST {
+            return Err(damaged(&"it counts more records than can be"));
         }
         self.engine.state = State::thaw(read.state, self.engine.hash_key).map_err(|error| damaged(&error))?;
         self.engine.journal.last = Seq(read.seq);
