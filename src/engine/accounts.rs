@@ -80,7 +80,9 @@ impl Engine {
     }
 
     pub(super) fn auth(&mut self, conn: ConnId, user: &str, password: &str) -> Result<(), Failure> {
-        let subjects = match (self.throttled_peer(conn), names::key(user)) {
+        // `ann` and `ann@here` are one account.
+        let account = self.local_name(user).ok().and_then(names::key);
+        let subjects = match (self.throttled_peer(conn), account) {
             (None, _) => vec![],
             (Some(peer), Some(key)) => vec![peer, Subject::Account(key.into())],
             (Some(peer), None) => vec![peer],
@@ -91,7 +93,8 @@ impl Engine {
         let user = self.local_user(user).ok().filter(|_| password.is_some());
         let hash = user.map_or(NOBODY, |user| &self.state.user(user).password_hash).to_owned();
         let password = password.unwrap_or_else(Password::placeholder);
-        self.ask_password(Ask::VerifyPassword { password, hash }, Pending::Auth { conn, user, subjects })
+        let then = Pending::Auth { conn, user, hash: hash.clone(), subjects };
+        self.ask_password(Ask::VerifyPassword { password, hash }, then)
     }
 
     pub(super) fn authenticated(

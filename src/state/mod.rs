@@ -19,7 +19,7 @@ pub(crate) use hash::{HashKey, Map, NumberMap};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use record::Record;
 pub(crate) use sessions::Session;
-pub(crate) use snapshot::Thawing;
+pub(crate) use snapshot::{MOST, Thawing};
 pub(crate) use users::User;
 
 use crate::{secret::SessionDigest, time::Time};

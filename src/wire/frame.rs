@@ -70,7 +70,7 @@ impl LineDecoder {
                 }
             }
             // No more than what shows that it is too long, however much came at once.
-            let room = (limit + 2).saturating_sub(self.held.len());
+            let room = limit.saturating_add(2).saturating_sub(self.held.len());
             self.held.extend_from_slice(&line[..line.len().min(room)]);
             match without_cr(&self.held).len() {
                 0 => self.held.clear(),
