@@ -314,13 +314,13 @@ impl Engine {
         }
     }
 
-    /// Ends the connection if it had no session and no request for long, and lets it go if that, or another end, is not
+    /// Ends the connection if it had no session, no subscription and no request for long, and lets it go if that, or another end, is not
     /// read to the last byte for as long again.
     fn check_idle(&mut self, conn: ConnId) {
         let idle = self.config.limits.idle_before_session;
         let Some(held) = self.connections.get_mut(conn) else { return };
         let has_session = held.session.is_some_and(|session| self.state.session(session).is_some());
-        let in_use = held.waiting || held.ending.is_none() && has_session;
+        let in_use = held.waiting || held.ending.is_none() && (has_session || held.subscription.is_some());
         let since = if in_use { self.now } else { held.last_active };
         if since.after(idle) > self.now {
             held.check_at = since.after(idle);
