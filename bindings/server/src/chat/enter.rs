@@ -181,7 +181,7 @@ fn ask_password(user: &str, new: bool) -> Result<Password, String> {
     };
     let user = escaped(user);
     loop {
-        let typed = read(&format!("{}Password for {user}: ", if new { "New " } else { "" }))?;
+        let typed = read(&format!("{} for {user}: ", if new { "New password" } else { "Password" }))?;
         match Password::new(&typed).filter(|password| Login::password("x", password.expose()).is_ok()) {
             None => {
                 eprintln!("That is no password: it is empty, or has a space or a control character in it.")

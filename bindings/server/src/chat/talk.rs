@@ -120,7 +120,7 @@ impl<'a> Chat<'a> {
             }
             match self.wake().await {
                 Wake::Line(Some(Ok(line))) => {
-                    self.take_line(&line)?;
+                    line.split('\n').try_for_each(|line| self.take_line(line))?;
                     self.prompt();
                 }
                 Wake::Line(Some(Err(why))) => self.complain(&why),

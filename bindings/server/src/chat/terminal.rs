@@ -20,7 +20,7 @@ const SETTLE: Duration = Duration::from_millis(200);
 
 /// Lines from standard input, read on a thread of their own.
 pub(super) struct Input {
-    /// Each line, or what is wrong with it. The end of the channel is the end of the input.
+    /// What was typed, or what is wrong with it. The end of the channel is the end of the input.
     lines: Receiver<Result<String, String>>,
     /// What to ask for the next line with, on a terminal.
     prompts: Option<mpsc::Sender<String>>,
@@ -32,7 +32,7 @@ impl Input {
         Input { lines, prompts: None }
     }
 
-    /// The next line, or what is wrong with it; `None` after the last.
+    /// The next line (what was pasted may be several), or what is wrong with it; `None` after the last.
     pub(super) async fn next(&self) -> Option<Result<String, String>> {
         self.lines.recv().await.ok()
     }
@@ -151,6 +151,8 @@ pub(super) fn terminal() -> Result<(Screen, Input), ReadlineError> {
         while let Ok(line) = editor.readline(&prompt) {
             // History is a convenience: without it a line is still a line.
             let _ = editor.add_history_entry(&line);
+            // A prompt that came late is not the one that follows from this line.
+            prompt = wanted.try_iter().last().unwrap_or(prompt);
             if sender.send_blocking(Ok(line)).is_err() {
                 return;
             }
@@ -160,7 +162,6 @@ pub(super) fn terminal() -> Result<(Screen, Input), ReadlineError> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
-            prompt = wanted.try_iter().last().unwrap_or(prompt);
         }
     })?;
     Ok((screen, Input { lines, prompts: Some(prompts) }))
