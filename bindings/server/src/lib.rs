@@ -1,5 +1,6 @@
 //! The obrolan server as a library: the engine of crate `obrolan` with sockets, a store and a configuration.
 
+pub mod chat;
 pub mod cli;
 pub mod config;
 pub mod demo;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use obrolan_server::{
+    chat,
     cli::{Cli, Command},
     demo, serve,
 };
@@ -11,7 +12,7 @@ use obrolan_server::{
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
-        Command::Chat(_) => ExitCode::FAILURE,
+        Command::Chat(args) => chat::run(&args),
         Command::Demo => demo::run(),
     }
 }
