@@ -89,6 +89,8 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
                     }
                     Err(refused) => refuse(stream.get_ref(), refused),
                 }
+                // The next may be there already, but those who are connected have their turn first.
+                future::yield_now().await;
             }
             Err(error) => {
                 // Mostly there are no descriptors left; until one is free, asking again would only turn in circles.

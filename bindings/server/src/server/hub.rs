@@ -18,7 +18,7 @@ use super::{
     now,
     passwords::Pool,
     seed,
-    signal::Signal,
+    signal::{Queue, Signal},
 };
 use crate::{
     config::ServerConfig,
@@ -56,8 +56,8 @@ pub(super) struct Hub {
     /// The engine's timeout is earlier than the one waited for.
     earlier: Signal,
     waited_for: Cell<Option<Time>>,
-    /// The store has room again.
-    store_room: Signal,
+    /// Readers that wait until the store has room.
+    store_room: Queue,
     /// A connection is gone, or records are stored.
     progress: Signal,
     failed: Signal,
@@ -106,7 +106,7 @@ impl Hub {
             outputs: Signal::default(),
             earlier: Signal::default(),
             waited_for: Cell::new(None),
-            store_room: Signal::default(),
+            store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
         }
@@ -149,15 +149,9 @@ impl Hub {
 
     /// Waits while too much is on its way to the store.
     pub(super) async fn wait_for_store(&self) {
-        let full =
-            || self.store.borrow().as_ref().is_some_and(|store| store.gathering.bytes() > STORE_BACKLOG);
-        if full() {
-            while full() {
-                self.store_room.wait().await;
-            }
-            // There is room for the next one who waits, too.
-            self.store_room.raise();
-        }
+        let has_room =
+            || self.store.borrow().as_ref().is_none_or(|store| store.gathering.bytes() <= STORE_BACKLOG);
+        self.store_room.until(has_room).await;
     }
 
     /// Ready when the server cannot go on.
@@ -307,7 +301,7 @@ impl Hub {
         if let Some(store) = &mut *self.store.borrow_mut() {
             store.gathering.clear();
         }
-        self.store_room.raise();
+        self.store_room.wake();
         let from = Seq(batch.first_seq().expect("no batch is empty"));
         if let Err(error) = self.input(|engine, now| engine.persist_failed(now, from)) {
             tracing::error!("the engine does not know the records that failed: {error}");
@@ -422,7 +416,7 @@ pub(super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
                 if let Err(error) = hub.input(|engine, now| engine.persisted(now, up_to)) {
                     tracing::error!("the engine does not know the records that were stored: {error}");
                 }
-                hub.store_room.raise();
+                hub.store_room.wake();
                 hub.progress.raise();
             }
             Done::CommitFailed { batch, error } => {

@@ -1,7 +1,7 @@
 //! The server: one engine, its connections, its store.
 //!
 //! One thread owns the engine and runs every task of the server; handing the engine a connection's bytes is a function call. Readers
-//! feed it, and when all that are ready have done so, the [hub](hub::Hub) does what the engine wants done: that gathers the
+//! feed it, and when all that are ready have done so, the hub does what the engine wants done: that gathers the
 //! writes of each connection into one system call, and the records of all into one commit. Only the store and the hashing of
 //! passwords have threads of their own. Nothing here knows the protocol.
 
