@@ -109,10 +109,13 @@ impl Process {
 
     fn start(command: &mut Command, ready: &Path) -> Process {
         let child = command.stdout(Stdio::null()).spawn().expect("the server starts");
+        // From here on it is killed whatever happens.
+        let mut server = Process { child, address: ([127, 0, 0, 1], 0).into() };
         let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             if let Some(address) = fs::read_to_string(ready).ok().and_then(|text| text.trim().parse().ok()) {
-                return Process { child, address };
+                server.address = address;
+                return server;
             }
             assert!(Instant::now() < deadline, "the server is not ready after 20 s");
             std::thread::sleep(Duration::from_millis(10));
