@@ -116,6 +116,11 @@ impl Engine {
         self.state = recovered.state;
         self.memory = recovered.memory;
         self.journal = recovered.journal;
+        for conn in self.connections.ids() {
+            let Some(held) = self.connections.get_mut(conn) else { continue };
+            // The number of a session that is gone will be given to somebody else's.
+            held.session = held.session.filter(|session| self.state.session(*session).is_some());
+        }
         self.resubscribe();
         Ok(())
     }
