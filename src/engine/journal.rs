@@ -42,6 +42,12 @@ impl Journal {
         self.given = self.last;
     }
 
+    /// What must be durable before anything that tells of the state may leave. After a failure nothing does, and nothing
+    /// waits for records that will never be durable.
+    fn gate(&self) -> Seq {
+        if self.failed { Seq(0) } else { self.last }
+    }
+
     /// Room at the end of `records`, what was given out dropped.
     fn room(&mut self) -> &mut Vec<u8> {
         if self.records_start == self.records.len() {
@@ -179,7 +185,7 @@ impl Engine {
 
     /// Writes the response to a request, behind every record it could reveal.
     pub(super) fn respond(&mut self, conn: ConnId, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        let gate = if kind.reveals_state() { self.journal.last } else { Seq(0) };
+        let gate = if kind.reveals_state() { self.journal.gate() } else { Seq(0) };
         self.write(conn, gate, Some(kind), write);
     }
 
@@ -190,7 +196,7 @@ impl Engine {
 
     /// Writes an event.
     pub(super) fn push_event(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
-        self.write(conn, self.journal.last, None, write);
+        self.write(conn, self.journal.gate(), None, write);
     }
 
     fn write(&mut self, conn: ConnId, gate: Seq, answers: Option<Kind>, write: impl FnOnce(&mut Vec<u8>)) {
