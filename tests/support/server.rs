@@ -118,6 +118,11 @@ impl Process {
         fs::read_to_string(self.scratch.path().join("log")).unwrap()
     }
 
+    /// The folder it runs in, with its log and its ready file.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
     /// Bytes of memory it has in use (resident set), where the system tells.
     pub(crate) fn memory(&self) -> Option<usize> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;

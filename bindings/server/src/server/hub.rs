@@ -300,8 +300,11 @@ impl Hub {
         tracing::error!("every request is answered `unavailable` until the store works again");
         if let Some(store) = &mut *self.store.borrow_mut() {
             store.gathering.clear();
+            // The engine's state is not what is stored, until it is restored: nothing to make a snapshot of.
+            store.since_snapshot = 0;
         }
         self.store_room.wake();
+        self.progress.raise();
         let from = Seq(batch.first_seq().expect("no batch is empty"));
         if let Err(error) = self.input(|engine, now| engine.persist_failed(now, from)) {
             tracing::error!("the engine does not know the records that failed: {error}");
