@@ -57,6 +57,8 @@ pub mod names;
 pub mod passwords;
 mod secret;
 mod state;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 pub mod wire;
 

@@ -69,7 +69,8 @@ pub struct Limits {
     pub sessions_per_user: usize,
     /// Milliseconds after which an unused session ends.
     pub session_idle: u64,
-    /// Milliseconds after which a connection without a session is closed if no request comes.
+    /// Milliseconds after which a connection without a session is closed if no request comes. One that is ending is
+    /// closed after as long without a byte sent, whatever is left.
     pub idle_before_session: u64,
     /// Members of a group.
     pub group_members: usize,

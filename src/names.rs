@@ -21,7 +21,7 @@ pub const MAX_NAME: usize = 64;
 /// ```
 #[must_use]
 pub fn key(name: &str) -> Option<Cow<'_, str>> {
-    if name.is_empty() || name.len() > MAX_NAME || SessionId::is_form(name) {
+    if name.is_empty() || name.len() > MAX_NAME {
         return None;
     }
     let key = if name.bytes().all(|b| b.is_ascii_graphic()) {
@@ -34,7 +34,7 @@ pub fn key(name: &str) -> Option<Cow<'_, str>> {
     } else {
         UsernameCaseMapped::enforce(name).ok()?
     };
-    (key.len() <= MAX_NAME && !key.contains('@')).then_some(key)
+    (key.len() <= MAX_NAME && !key.contains('@') && !SessionId::is_form(&key)).then_some(key)
 }
 
 /// A user or group as written in a request: `name`, or `name@realm` (protocol, sections 2 and 7).
@@ -68,6 +68,7 @@ mod tests {
         {
             assert_eq!(key(not), None, "{not:?}");
         }
+        assert_eq!(key("SID_0123456789ABCDEF0123456789ABCDEF"), None, "a session id in another case");
         assert_eq!(key(&"a".repeat(65)), None);
         assert_eq!(key(&"é".repeat(33)), None, "66 bytes");
         assert!(key(&"a".repeat(64)).is_some());

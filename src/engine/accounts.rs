@@ -80,7 +80,9 @@ impl Engine {
     }
 
     pub(super) fn auth(&mut self, conn: ConnId, user: &str, password: &str) -> Result<(), Failure> {
-        let subjects = match (self.throttled_peer(conn), names::key(user)) {
+        // `ann` and `ann@here` are one account.
+        let account = self.local_name(user).ok().and_then(names::key);
+        let subjects = match (self.throttled_peer(conn), account) {
             (None, _) => vec![],
             (Some(peer), Some(key)) => vec![peer, Subject::Account(key.into())],
             (Some(peer), None) => vec![peer],
@@ -91,7 +93,8 @@ impl Engine {
         let user = self.local_user(user).ok().filter(|_| password.is_some());
         let hash = user.map_or(NOBODY, |user| &self.state.user(user).password_hash).to_owned();
         let password = password.unwrap_or_else(Password::placeholder);
-        self.ask_password(Ask::VerifyPassword { password, hash }, Pending::Auth { conn, user, subjects })
+        let then = Pending::Auth { conn, user, hash: hash.clone(), subjects };
+        self.ask_password(Ask::VerifyPassword { password, hash }, then)
     }
 
     pub(super) fn authenticated(
@@ -116,7 +119,7 @@ impl Engine {
         self.bind(conn, session);
         self.outputs.push_back(Due::LoggedIn(conn, user));
         self.respond(conn, Kind::Auth, |out| {
-            Object::ok(out, Kind::Auth.spec().ok).field("tokenid", sid.expose()).end_frame();
+            Object::ok(out, Kind::Auth.spec().ok).text("tokenid", sid.expose()).end_frame();
         });
         Ok(())
     }
@@ -186,9 +189,9 @@ impl Engine {
         let (name, full_name, country) = (user.name.clone(), user.full_name.clone(), user.country.clone());
         self.respond(actor.conn, Kind::Whoami, |out| {
             Object::ok(out, None)
-                .field("user", &name)
-                .field("name", &full_name)
-                .field("country", &country)
+                .text("user", &name)
+                .text("name", &full_name)
+                .text("country", &country)
                 .field("admin", &admin)
                 .end_frame();
         });

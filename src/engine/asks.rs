@@ -14,8 +14,8 @@ use crate::{
 pub(super) enum Pending {
     /// REGISTER: the password is being hashed.
     Register { conn: ConnId, user: Box<str>, country: Box<str>, name: Box<str>, subjects: Vec<Subject> },
-    /// AUTH: the password is being verified; `user` is `None` where there is none of that name.
-    Auth { conn: ConnId, user: Option<UserNo>, subjects: Vec<Subject> },
+    /// AUTH: the password is being verified against `hash`; `user` is `None` where there is none of that name.
+    Auth { conn: ConnId, user: Option<UserNo>, hash: String, subjects: Vec<Subject> },
     /// PASSWD: the old password is being verified.
     VerifyOld { conn: ConnId, session: SessionNo, new: Password, subjects: Vec<Subject> },
     /// PASSWD: the new one is being hashed.
@@ -24,7 +24,7 @@ pub(super) enum Pending {
     Inbox { conn: ConnId, ids: Vec<MessageId>, more: bool },
     /// Bodies are being read for a subscription that fell behind, or began.
     Replay { conn: ConnId, ids: Vec<MessageId> },
-    /// It was answered `unavailable` when the store failed.
+    /// Nobody waits for it any more.
     Abandoned,
 }
 
@@ -56,7 +56,7 @@ impl Engine {
             (Pending::Register { .. } | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
             (Pending::Auth { .. } | Pending::VerifyOld { .. }, Answer::PasswordMatches(_)) => true,
             (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
-                (1..=ids.len()).contains(&bodies.len())
+                (1..=ids.len()).contains(&bodies.len()) && bodies.iter().all(|body| !body.is_empty())
             }
             _ => false,
         };
@@ -106,7 +106,7 @@ impl Engine {
     }
 
     /// Sends work to the host.
-    pub(super) fn ask(&mut self, ask: Ask, then: Pending) {
+    pub(super) fn ask(&mut self, ask: Ask, then: Pending) -> Ticket {
         if let Some((conn, _)) = then.waits()
             && let Some(held) = self.connections.get_mut(conn)
         {
@@ -116,6 +116,14 @@ impl Engine {
         self.next_ticket = Ticket(ticket.0 + 1);
         self.asked.insert(ticket, then);
         self.outputs.push_back(Due::Ask(ticket, ask));
+        ticket
+    }
+
+    /// The work of a ticket is of no use any more. The host does it all the same.
+    pub(super) fn abandon(&mut self, ticket: Ticket) {
+        if let Some(pending) = self.asked.get_mut(&ticket) {
+            *pending = Pending::Abandoned;
+        }
     }
 
     fn resolve(&mut self, pending: Pending, answer: Answer) {
@@ -124,8 +132,10 @@ impl Engine {
             (Pending::Register { conn, user, country, name, subjects }, Answer::PasswordHash(hash)) => {
                 self.registered(conn, &user, &country, &name, &hash, &subjects)
             }
-            (Pending::Auth { conn, user, subjects }, Answer::PasswordMatches(matches)) => {
-                self.authenticated(conn, user.filter(|_| matches), &subjects)
+            (Pending::Auth { conn, user, hash, subjects }, Answer::PasswordMatches(matches)) => {
+                // Somebody may have changed the password while it was verified.
+                let matches = |user: &UserNo| matches && *self.state.user(*user).password_hash == *hash;
+                self.authenticated(conn, user.filter(matches), &subjects)
             }
             (Pending::VerifyOld { conn, session, new, subjects }, Answer::PasswordMatches(matches)) => {
                 self.old_password_verified(conn, session, new, matches, &subjects)

@@ -3,7 +3,7 @@
 use std::num::NonZeroU64;
 
 use super::{
-    ConnId, Seq,
+    ConnId, Seq, Ticket,
     io::{CloseReason, Peer},
     outbox::Outbox,
 };
@@ -31,7 +31,8 @@ pub(super) struct Connection {
     pub(super) ending: Option<CloseReason>,
     /// The newest record behind which bytes are known to wait.
     pub(super) gate: Seq,
-    pub(super) last_request: Time,
+    /// The last request; once it is ending, the last bytes read.
+    pub(super) last_active: Time,
     /// When to look whether it is idle.
     pub(super) check_at: Time,
 }
@@ -44,8 +45,8 @@ pub(super) struct Subscription {
     pub(super) cursor: MessageId,
     /// Whether all before the next message is pushed, so that it needs not be read from the store.
     pub(super) live: bool,
-    /// Whether messages are being read for it.
-    pub(super) reading: bool,
+    /// Under which ticket messages are being read for it.
+    pub(super) reading: Option<Ticket>,
     /// How much of the mailbox's gap was told.
     pub(super) gap_told: u64,
 }
@@ -93,7 +94,7 @@ impl Connections {
             announced: false,
             ending: None,
             gate: Seq(0),
-            last_request: now,
+            last_active: now,
             check_at,
         });
         id(at, slot.generation)

@@ -6,7 +6,9 @@
 
 use std::{ops::Range, sync::Arc};
 
-use super::{Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor};
+use super::{
+    Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor, outbox::Content,
+};
 use crate::{
     limits::Service,
     state::{MessageId, SessionNo, UserNo},
@@ -35,7 +37,7 @@ impl Engine {
                 session: actor.session,
                 cursor,
                 live: false,
-                reading: false,
+                reading: None,
                 gap_told: 0,
             });
         }
@@ -43,11 +45,17 @@ impl Engine {
         self.replay(actor.conn);
     }
 
+    fn subscription(&mut self, conn: ConnId) -> Option<&mut Subscription> {
+        self.connections.get_mut(conn)?.subscription.as_mut()
+    }
+
     /// Ends the subscription of a connection, if it has one.
     pub(super) fn unsubscribe(&mut self, conn: ConnId) {
         let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
-        if let Some(Subscription { user, .. }) = subscription {
+        if let Some(Subscription { user, reading, .. }) = subscription {
             self.subscribers[user.0 as usize].retain(|other| *other != conn);
+            // What comes of it would be taken for what a later subscription of this connection reads.
+            reading.into_iter().for_each(|ticket| self.abandon(ticket));
         }
     }
 
@@ -71,8 +79,10 @@ impl Engine {
                     let (gate, durable) = (self.journal.last, self.journal.durable);
                     let body = &self.journal.records[body];
                     let held = self.connections.get_mut(conn).expect("it takes the event");
-                    held.outbox.write(gate, durable, None, |out| event(out, body));
+                    held.outbox.write(gate, durable, Content::Message(id), |out| event(out, body));
                     self.gated(conn, gate);
+                } else {
+                    self.replay(conn);
                 }
             }
             Some(_) => self.push_group_message(id, body, &[to]),
@@ -89,6 +99,7 @@ impl Engine {
                     break;
                 };
                 if !self.takes_live(conn, id) {
+                    self.replay(conn);
                     continue;
                 }
                 let event = shared.get_or_insert_with(|| {
@@ -97,7 +108,8 @@ impl Engine {
                     out.into()
                 });
                 let gate = self.journal.last;
-                self.connections.get_mut(conn).expect("it takes the event").outbox.share(gate, event);
+                let held = self.connections.get_mut(conn).expect("it takes the event");
+                held.outbox.share(gate, Content::Message(id), event);
                 self.gated(conn, gate);
             }
         }
@@ -108,7 +120,8 @@ impl Engine {
         let limit = self.config.limits.output_buffer;
         let Some(held) = self.connections.get_mut(conn) else { return false };
         let Some(subscription) = &mut held.subscription else { return false };
-        subscription.live &= held.outbox.len() <= limit;
+        // Nothing follows the last answer of a connection that ends.
+        subscription.live &= held.outbox.len() <= limit && held.ending.is_none();
         if subscription.live {
             subscription.cursor = id;
         }
@@ -124,7 +137,7 @@ impl Engine {
             && held.ending.is_none()
             && let Some(subscription) = &mut held.subscription
             && !subscription.live
-            && !subscription.reading
+            && subscription.reading.is_none()
             && !self.journal.failed
         {
             let mailbox = &self.state.user(subscription.user).mailbox;
@@ -132,7 +145,7 @@ impl Engine {
                 let count = mailbox.gap() - subscription.gap_told;
                 subscription.gap_told = mailbox.gap();
                 self.push_event(conn, |out| {
-                    Object::begin(out).field("event", "gap").field("count", &count).end_frame();
+                    Object::begin(out).text("event", "gap").field("count", &count).end_frame();
                 });
                 continue;
             }
@@ -141,11 +154,13 @@ impl Engine {
                 subscription.live = true;
                 return;
             }
-            subscription.reading = true;
             match self.config.messages {
                 Service::Host => {
                     let ask = Ask::ReadMessages { ids: ids.clone(), budget: room };
-                    self.ask(ask, Pending::Replay { conn, ids });
+                    let ticket = self.ask(ask, Pending::Replay { conn, ids });
+                    if let Some(subscription) = self.subscription(conn) {
+                        subscription.reading = Some(ticket);
+                    }
                 }
                 Service::Inside => {
                     let bodies = self.memory.read_within(&ids, room);
@@ -167,13 +182,14 @@ impl Engine {
     }
 
     fn push_read(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
-        let Some(held) = self.connections.get_mut(conn) else { return };
-        let Some(subscription) = held.subscription.as_mut().filter(|held| held.reading) else { return };
-        subscription.reading = false;
+        let Some(held) = self.connections.get_mut(conn).filter(|held| held.ending.is_none()) else { return };
+        let Some(subscription) = &mut held.subscription else { return };
+        subscription.reading = None;
         let mut cursor = subscription.cursor;
         for (id, body) in messages.filter(|(id, _)| *id > subscription.cursor) {
             cursor = id;
-            held.outbox.write(self.journal.last, self.journal.durable, None, |out| event(out, &body));
+            let (gate, durable) = (self.journal.last, self.journal.durable);
+            held.outbox.write(gate, durable, Content::Message(id), |out| event(out, &body));
         }
         subscription.cursor = cursor;
         self.gated(conn, self.journal.last);
@@ -182,9 +198,7 @@ impl Engine {
     /// A user confirmed something: the gap that was told is over.
     pub(super) fn forget_gap(&mut self, user: UserNo) {
         for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
-            if let Some(subscription) =
-                self.connections.get_mut(conn).and_then(|held| held.subscription.as_mut())
-            {
+            if let Some(subscription) = self.subscription(conn) {
                 subscription.gap_told = 0;
             }
         }
@@ -199,7 +213,7 @@ impl Engine {
             if session.is_some_and(|session| session.user == subscription.user) {
                 subscription.cursor = subscription.cursor.min(self.state.last_message());
                 subscription.live = false;
-                subscription.reading = false;
+                subscription.reading = None;
                 subscription.gap_told = 0;
                 self.replay(conn);
             } else {

@@ -94,7 +94,7 @@ impl Engine {
     fn take_line(&mut self, conn: ConnId, line: &[u8]) {
         let now = self.now;
         if let Some(held) = self.connections.get_mut(conn) {
-            held.last_request = now;
+            held.last_active = now;
         }
         match Line::parse(line) {
             Err(error) => self.refuse(conn, error.kind, error.code),

@@ -34,7 +34,7 @@ impl Engine {
         self.respond(conn, Kind::ListUsers, |out| {
             let users = Object::ok(out, None).field("users", &names);
             match next {
-                Some(next) => users.field("next", next).end_frame(),
+                Some(next) => users.text("next", next).end_frame(),
                 None => users.end_frame(),
             }
         });

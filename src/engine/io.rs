@@ -98,7 +98,8 @@ pub enum Output<'a> {
         /// The connection.
         conn: ConnId,
     },
-    /// Close the connection; all that was to be sent is sent. Its number is not known to the engine any more.
+    /// Close the connection; all that was to be sent is sent, or was not read for too long. Its number is not known
+    /// to the engine any more.
     Close {
         /// The connection.
         conn: ConnId,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq};
+use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq, outbox::Content};
 use crate::{
     state::{MessageId, Record},
     time::Time,
@@ -79,6 +79,8 @@ impl Engine {
         self.advance(now);
         self.check_on_its_way(from)?;
         self.journal.durable = Seq(from.0 - 1);
+        // What is answered from now on waits for no record that will never be durable.
+        self.journal.last = self.journal.durable;
         self.journal.failed = true;
         self.journal.held.clear();
         self.outputs
@@ -88,8 +90,12 @@ impl Engine {
         self.journal.records_start = 0;
         for conn in self.connections.ids() {
             if let Some(held) = self.connections.get_mut(conn) {
-                held.outbox.fail(from, self.journal.durable);
+                let lost = held.outbox.fail(from, self.journal.durable);
                 held.gate = Seq(0);
+                // A message may have waited for a later record than its own: what is left of those is sent again.
+                if let (Some(lost), Some(subscription)) = (lost, &mut held.subscription) {
+                    subscription.cursor = subscription.cursor.min(MessageId(lost.0 - 1));
+                }
             }
             self.announce(conn);
             self.after_room(conn);
@@ -116,6 +122,7 @@ impl Engine {
         self.state = recovered.state;
         self.memory = recovered.memory;
         self.journal = recovered.journal;
+        self.unbind_lost_sessions();
         self.resubscribe();
         Ok(())
     }
@@ -175,22 +182,23 @@ impl Engine {
     /// Writes the response to a request, behind every record it could reveal.
     pub(super) fn respond(&mut self, conn: ConnId, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let gate = if kind.reveals_state() { self.journal.last } else { Seq(0) };
-        self.write(conn, gate, Some(kind), write);
+        self.write(conn, gate, Content::Answer(kind), write);
     }
 
     /// Writes the response to what is no request, which reveals nothing.
     pub(super) fn refuse(&mut self, conn: ConnId, kind: Option<Kind>, code: Code) {
-        self.write(conn, Seq(0), kind, |out| Object::error(out, kind, code).end_frame());
+        let content = kind.map_or(Content::Other, Content::Answer);
+        self.write(conn, Seq(0), content, |out| Object::error(out, kind, code).end_frame());
     }
 
     /// Writes an event.
     pub(super) fn push_event(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
-        self.write(conn, self.journal.last, None, write);
+        self.write(conn, self.journal.last, Content::Other, write);
     }
 
-    fn write(&mut self, conn: ConnId, gate: Seq, answers: Option<Kind>, write: impl FnOnce(&mut Vec<u8>)) {
+    fn write(&mut self, conn: ConnId, gate: Seq, content: Content, write: impl FnOnce(&mut Vec<u8>)) {
         if let Some(held) = self.connections.get_mut(conn) {
-            held.outbox.write(gate, self.journal.durable, answers, write);
+            held.outbox.write(gate, self.journal.durable, content, write);
             self.gated(conn, gate);
         }
     }

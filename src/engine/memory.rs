@@ -1,10 +1,10 @@
 //! Bodies of messages kept by the engine itself, for hosts without a store.
 
-use crate::state::{HashKey, Map, MessageId};
+use crate::state::{MessageId, NumberMap};
 
 /// Bodies of the messages that some mailbox holds.
 pub(super) struct MemoryMessages {
-    bodies: Map<MessageId, Body>,
+    bodies: NumberMap<MessageId, Body>,
     /// Bytes of all bodies.
     bytes: usize,
     limit: usize,
@@ -17,8 +17,8 @@ struct Body {
 }
 
 impl MemoryMessages {
-    pub(super) fn new(limit: usize, key: HashKey) -> MemoryMessages {
-        MemoryMessages { bodies: Map::with_hasher(key), bytes: 0, limit }
+    pub(super) fn new(limit: usize) -> MemoryMessages {
+        MemoryMessages { bodies: NumberMap::default(), bytes: 0, limit }
     }
 
     pub(super) fn is_full(&self) -> bool {

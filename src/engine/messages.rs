@@ -134,10 +134,10 @@ fn message(
 ) {
     let time = time.rfc3339();
     let time = std::str::from_utf8(&time).expect("digits are ASCII");
-    let object = Object::begin(out).field("id", &id.0).field("from", from).field("to", to);
+    let object = Object::begin(out).field("id", &id.0).text("from", from).text("to", to);
     let object = match group {
-        Some(group) => object.field("group", group),
+        Some(group) => object.text("group", group),
         None => object,
     };
-    object.field("time", time).field("text", text).end();
+    object.text("time", time).text("text", text).end();
 }

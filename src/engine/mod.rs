@@ -120,7 +120,7 @@ impl Engine {
             random,
             now,
             state: State::new(hash_key),
-            memory: MemoryMessages::new(config.limits.memory_messages, hash_key),
+            memory: MemoryMessages::new(config.limits.memory_messages),
             journal: Journal::default(),
             connections: Connections::default(),
             checks: BTreeSet::new(),
@@ -185,6 +185,9 @@ impl Engine {
         }
         connection.outbox.sent(n);
         connection.announced = n < outgoing;
+        if connection.ending.is_some() && n > 0 {
+            connection.last_active = self.now;
+        }
         self.after_room(conn);
         Ok(())
     }
@@ -248,7 +251,7 @@ impl Engine {
         self.stopping = true;
         for conn in self.connections.ids() {
             if self.connections.get(conn).is_some_and(|held| held.subscription.is_some()) {
-                self.push_event(conn, |out| Object::begin(out).field("event", "closing").end_frame());
+                self.push_event(conn, |out| Object::begin(out).text("event", "closing").end_frame());
             }
             self.end(conn, CloseReason::Stopping);
         }
@@ -295,7 +298,10 @@ impl Engine {
     /// Lets the connection go once all is answered and sent.
     fn end(&mut self, conn: ConnId, reason: CloseReason) {
         if let Some(held) = self.connections.get_mut(conn) {
-            held.ending.get_or_insert(reason);
+            if held.ending.is_none() {
+                held.ending = Some(reason);
+                held.last_active = self.now;
+            }
             self.after_room(conn);
         }
     }
@@ -308,19 +314,24 @@ impl Engine {
         }
     }
 
-    /// Ends the connection if it had no session and no request for long.
+    /// Ends the connection if it had no session, no subscription and no request for long, and lets it go if that, or another end, is not
+    /// read to the last byte for as long again.
     fn check_idle(&mut self, conn: ConnId) {
         let idle = self.config.limits.idle_before_session;
         let Some(held) = self.connections.get_mut(conn) else { return };
-        let in_use =
-            held.waiting || held.session.is_some_and(|session| self.state.session(session).is_some());
-        let since = if in_use { self.now } else { held.last_request };
-        held.check_at = since.after(idle);
-        if held.check_at <= self.now {
-            // The end may have to wait for bytes that the peer does not read; it is not looked at again.
-            self.end(conn, CloseReason::Idle);
-        } else {
+        let has_session = held.session.is_some_and(|session| self.state.session(session).is_some());
+        let in_use = held.waiting || held.ending.is_none() && (has_session || held.subscription.is_some());
+        let since = if in_use { self.now } else { held.last_active };
+        if since.after(idle) > self.now {
+            held.check_at = since.after(idle);
             self.checks.insert((held.check_at, conn));
+        } else if let Some(reason) = held.ending {
+            self.forget(conn);
+            self.outputs.push_back(Due::Close(conn, reason));
+        } else {
+            held.check_at = self.now.after(idle);
+            self.checks.insert((held.check_at, conn));
+            self.end(conn, CloseReason::Idle);
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::Seq;
-use crate::wire::{Code, Kind, Object};
+use crate::{
+    state::MessageId,
+    wire::{Code, Kind, Object},
+};
 
 /// Bytes for a connection, in order, each held behind the newest record it could reveal.
 #[derive(Default)]
@@ -21,9 +24,19 @@ pub(super) struct Outbox {
 struct Part {
     /// What must be durable before it may leave.
     gate: Seq,
-    /// The request it answers; `None` for an event.
-    answers: Option<Kind>,
+    content: Content,
     body: Body,
+}
+
+/// What a part is, which matters when its record is lost.
+#[derive(Clone, Copy)]
+pub(super) enum Content {
+    /// The answer to a request.
+    Answer(Kind),
+    /// A message that is pushed.
+    Message(MessageId),
+    /// Another event, or the answer to what is no request.
+    Other,
 }
 
 enum Body {
@@ -51,7 +64,7 @@ impl Outbox {
         &mut self,
         gate: Seq,
         durable: Seq,
-        answers: Option<Kind>,
+        content: Content,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
         let before = self.own.len();
@@ -62,14 +75,14 @@ impl Outbox {
             Some(Part { gate: last, body: Body::Own(len), .. }) if *last <= durable && gate <= durable => {
                 *len += written;
             }
-            _ => self.parts.push_back(Part { gate, answers, body: Body::Own(written) }),
+            _ => self.parts.push_back(Part { gate, content, body: Body::Own(written) }),
         }
     }
 
     /// Adds an event that other connections get too.
-    pub(super) fn share(&mut self, gate: Seq, event: &Arc<[u8]>) {
+    pub(super) fn share(&mut self, gate: Seq, content: Content, event: &Arc<[u8]>) {
         self.len += event.len();
-        self.parts.push_back(Part { gate, answers: None, body: Body::Shared(Arc::clone(event)) });
+        self.parts.push_back(Part { gate, content, body: Body::Shared(Arc::clone(event)) });
     }
 
     /// Bytes not sent yet, whether they may leave or not.
@@ -113,30 +126,33 @@ impl Outbox {
         }
     }
 
-    /// Takes back all that is held behind `from` or later records, which will never be durable: a response becomes
-    /// `unavailable`, an event goes.
-    pub(super) fn fail(&mut self, from: Seq, durable: Seq) {
+    /// Takes back all that is held behind `from` or later records, which will never be durable: an answer becomes
+    /// `unavailable`, an event goes. Returns the first message that went.
+    pub(super) fn fail(&mut self, from: Seq, durable: Seq) -> Option<MessageId> {
         let old = std::mem::take(self);
         let mut own = &old.own[old.own_start..];
+        let mut lost = None;
         for part in old.parts {
             let bytes = match &part.body {
                 Body::Own(len) => own.split_off(..*len).expect("own holds the bytes of its parts"),
                 Body::Shared(bytes) => bytes,
             };
-            match (part.gate >= from, part.answers, &part.body) {
-                (false, _, Body::Shared(event)) => self.share(part.gate, event),
-                (false, answers, Body::Own(_)) => {
-                    self.write(part.gate, durable, answers, |out| out.extend_from_slice(bytes));
+            match (part.gate >= from, part.content, &part.body) {
+                (false, content, Body::Shared(event)) => self.share(part.gate, content, event),
+                (false, content, Body::Own(_)) => {
+                    self.write(part.gate, durable, content, |out| out.extend_from_slice(bytes));
                 }
-                (true, Some(kind), _) => self.write(Seq(0), durable, Some(kind), |out| {
+                (true, Content::Answer(kind), _) => self.write(Seq(0), durable, part.content, |out| {
                     Object::error(out, Some(kind), Code::Unavailable).end_frame();
                 }),
-                (true, None, _) => {}
+                (true, Content::Message(id), _) => lost = lost.or(Some(id)),
+                (true, Content::Other, _) => {}
             }
         }
         // What was sent of the first part was durable, so that part is there still.
         self.sent = old.sent;
         self.len -= old.sent;
+        lost
     }
 }
 
@@ -196,14 +212,14 @@ mod tests {
     #[test]
     fn what_failed_becomes_unavailable_in_its_place() {
         let mut outbox = Outbox::default();
-        outbox.write(Seq(1), Seq(0), Some(Kind::Send), |out| out.extend(b"one"));
-        outbox.share(Seq(1), &Arc::from(&b"event"[..]));
-        outbox.write(Seq(2), Seq(0), Some(Kind::Send), |out| out.extend(b"two"));
-        outbox.share(Seq(2), &Arc::from(&b"lost"[..]));
-        outbox.write(Seq(0), Seq(0), Some(Kind::Ping), |out| out.extend(b"pong"));
+        outbox.write(Seq(1), Seq(0), Content::Answer(Kind::Send), |out| out.extend(b"one"));
+        outbox.share(Seq(1), Content::Message(MessageId(7)), &Arc::from(&b"event"[..]));
+        outbox.write(Seq(2), Seq(0), Content::Answer(Kind::Send), |out| out.extend(b"two"));
+        outbox.share(Seq(2), Content::Message(MessageId(8)), &Arc::from(&b"lost"[..]));
+        outbox.write(Seq(0), Seq(0), Content::Answer(Kind::Ping), |out| out.extend(b"pong"));
         assert_eq!(ready(&outbox, 1), b"oneevent");
         outbox.sent(1);
-        outbox.fail(Seq(2), Seq(1));
+        assert_eq!(outbox.fail(Seq(2), Seq(1)), Some(MessageId(8)));
         let unavailable =
             "{\"status\":\"ERROR\",\"data\":\"pesan tidak terkirim\",\"code\":\"unavailable\"}\r\n\r\n";
         assert_eq!(ready(&outbox, 1), format!("neevent{unavailable}pong").as_bytes());
@@ -222,8 +238,8 @@ mod tests {
             for (step, size) in steps {
                 let bytes = vec![all.len() as u8; size + 1];
                 match step {
-                    0 => outbox.write(Seq(seq), Seq(durable), Some(Kind::Send), |out| out.extend(&bytes)),
-                    1 => outbox.share(Seq(seq), &Arc::from(&bytes[..])),
+                    0 => outbox.write(Seq(seq), Seq(durable), Content::Answer(Kind::Send), |out| out.extend(&bytes)),
+                    1 => outbox.share(Seq(seq), Content::Other, &Arc::from(&bytes[..])),
                     2 => seq += 1,
                     _ => durable = seq.min(durable + 1),
                 }

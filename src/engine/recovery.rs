@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{Engine, Seq};
 use crate::{
     limits::{Config, ConfigError, Service},
-    state::{MessageId, Record, State, Thawing},
+    state::{MOST, MessageId, Record, State, Thawing},
     time::Time,
 };
 
@@ -157,6 +157,9 @@ impl Recovery {
         if !rest.is_empty() {
             return Err(damaged(&"it goes on after its end"));
         }
+        if read.seq >= MOST {
+            return Err(damaged(&"it counts more records than can be"));
+        }
         self.engine.state = State::thaw(read.state, self.engine.hash_key).map_err(|error| damaged(&error))?;
         self.engine.journal.last = Seq(read.seq);
         for (id, json) in read.messages {
@@ -180,6 +183,7 @@ impl Recovery {
         self.engine.journal.last = seq;
         if let (Service::Inside, Record::Sent { id, .. } | Record::SentToGroup { id, .. }) =
             (self.engine.config.messages, record)
+            && !body.is_empty()
         {
             // Who still holds it is counted at the start.
             self.engine.memory.insert(id, body, 1);

@@ -57,4 +57,13 @@ impl Engine {
         self.unsubscribe_user(user, |other| other == session);
         self.commit(&Record::SessionEnded { session });
     }
+
+    /// The state was restored: a number that was given to a lost session will be given again, to somebody else.
+    pub(super) fn unbind_lost_sessions(&mut self) {
+        for conn in self.connections.ids() {
+            if let Some(held) = self.connections.get_mut(conn) {
+                held.session = held.session.filter(|session| self.state.session(*session).is_some());
+            }
+        }
+    }
 }

@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use groups::Group;
-pub(crate) use hash::{HashKey, Map};
+pub(crate) use hash::{HashKey, Map, NumberMap};
 pub(crate) use mailbox::Mailbox;
 pub(crate) use record::Record;
 pub(crate) use sessions::Session;
-pub(crate) use snapshot::Thawing;
+pub(crate) use snapshot::{MOST, Thawing};
 pub(crate) use users::User;
 
 use crate::{secret::SessionDigest, time::Time};
@@ -60,14 +60,14 @@ pub(crate) struct State {
     users_by_key: Map<Box<str>, UserNo>,
     /// The same once more, in the order of LIST_USERS.
     users_sorted: BTreeMap<Box<str>, UserNo>,
-    groups: Map<GroupNo, Group>,
+    groups: NumberMap<GroupNo, Group>,
     groups_by_key: Map<Box<str>, GroupNo>,
-    sessions: Map<SessionNo, Session>,
+    sessions: NumberMap<SessionNo, Session>,
     sessions_by_digest: Map<SessionDigest, SessionNo>,
     sessions_by_use: BTreeSet<(Time, SessionNo)>,
     realms: BTreeMap<Box<str>, Realm>,
     /// The last message between two users, the smaller number first.
-    conversations: Map<(UserNo, UserNo), MessageId>,
+    conversations: NumberMap<(UserNo, UserNo), MessageId>,
     next_session: SessionNo,
     next_group: GroupNo,
     last_message: MessageId,
@@ -89,13 +89,13 @@ impl State {
             users: Vec::new(),
             users_by_key: Map::with_hasher(key),
             users_sorted: BTreeMap::new(),
-            groups: Map::with_hasher(key),
+            groups: NumberMap::default(),
             groups_by_key: Map::with_hasher(key),
-            sessions: Map::with_hasher(key),
+            sessions: NumberMap::default(),
             sessions_by_digest: Map::with_hasher(key),
             sessions_by_use: BTreeSet::new(),
             realms: BTreeMap::new(),
-            conversations: Map::with_hasher(key),
+            conversations: NumberMap::default(),
             next_session: SessionNo(0),
             next_group: GroupNo(0),
             last_message: MessageId(0),

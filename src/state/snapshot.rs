@@ -7,6 +7,9 @@ use super::{
 };
 use crate::names;
 
+/// More than anything is ever counted to, with room to go on from.
+pub(crate) const MOST: u64 = 1 << 62;
+
 /// What of the state cannot be worked out from the rest, in an order that depends on nothing else: equal states have
 /// equal bytes.
 #[derive(Serialize, Deserialize)]
@@ -46,6 +49,8 @@ impl State {
     }
 
     pub(crate) fn thaw(frozen: Thawing, key: HashKey) -> Result<State, Inconsistent> {
+        let counted = [frozen.next_session.0, frozen.next_group.0, frozen.last_message.0];
+        check(counted.iter().all(|count| *count < MOST), "counts more than can be")?;
         let mut state = State::new(key);
         let users = frozen.users.len();
         let name = |name: &str| match names::key(name) {
@@ -78,7 +83,8 @@ impl State {
             let in_group = |group: &GroupNo| state.groups.get(group).is_some_and(|group| group.has(no));
             check(user.groups.iter().all(in_group), "holds a user in no group")?;
             let own = |session: &SessionNo| state.sessions.get(session).is_some_and(|held| held.user == no);
-            check(user.sessions.iter().all(own), "holds a user of no session")?;
+            let once = user.sessions.is_sorted_by(|a, b| a < b);
+            check(once && user.sessions.iter().all(own), "holds a user of no session")?;
         }
         for realm in frozen.realms {
             state.realms.insert(name(&realm.name)?, realm);

@@ -60,7 +60,7 @@ impl<'a> Object<'a> {
         out.extend_from_slice(b"{\"status\":\"OK\"");
         let object = Object { out, first: false };
         match data {
-            Some(data) => object.field("data", data),
+            Some(data) => object.text("data", data),
             None => object,
         }
     }
@@ -71,18 +71,38 @@ impl<'a> Object<'a> {
     pub fn error(out: &'a mut Vec<u8>, kind: Option<Kind>, code: Code) -> Object<'a> {
         let data = kind.map_or(super::UNKNOWN, |kind| kind.spec().error_text(code));
         out.extend_from_slice(b"{\"status\":\"ERROR\"");
-        Object { out, first: false }.field("data", data).field("code", code.as_str())
+        Object { out, first: false }.text("data", data).text("code", code.as_str())
     }
 
     /// Adds a field. `name` is written as it is: a plain ASCII word.
     pub fn field(self, name: &'static str, of: &(impl Serialize + ?Sized)) -> Object<'a> {
+        let object = self.name(name);
+        value(object.out, of);
+        object
+    }
+
+    /// Adds a field that is a text: the same as [`field`](Self::field), quicker for the plain ones that most are.
+    pub fn text(self, name: &'static str, text: &str) -> Object<'a> {
+        let object = self.name(name);
+        // Looking at every byte without a way out early lets the compiler look at many at a time.
+        let special = |b: u8| !(0x20..0x7f).contains(&b) || b == b'"' || b == b'\\';
+        if text.bytes().fold(false, |any, b| any | special(b)) {
+            value(object.out, text);
+        } else {
+            object.out.push(b'"');
+            object.out.extend_from_slice(text.as_bytes());
+            object.out.push(b'"');
+        }
+        object
+    }
+
+    fn name(self, name: &'static str) -> Object<'a> {
         if !self.first {
             self.out.push(b',');
         }
         self.out.push(b'"');
         self.out.extend_from_slice(name.as_bytes());
         self.out.extend_from_slice(b"\":");
-        value(self.out, of);
         Object { out: self.out, first: false }
     }
 
@@ -151,6 +171,9 @@ mod tests {
         fn every_text_is_ascii_and_reads_back(original in any::<String>()) {
             let json = text(&original);
             prop_assert!(json.is_ascii());
+            let mut out = Vec::new();
+            Object::begin(&mut out).text("t", &original).end();
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"t\":{json}}}"));
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), original);
         }
     }

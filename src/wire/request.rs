@@ -183,7 +183,8 @@ impl<'a> Iterator for Words<'a> {
     type Item = &'a str;
 
     fn next(&mut self) -> Option<&'a str> {
-        let rest = self.0.trim_start_matches(' ');
+        let spaces = self.0.bytes().take_while(|b| *b == b' ').count();
+        let rest = &self.0[spaces..];
         let end = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
         let (word, rest) = rest.split_at(end);
         self.0 = rest;

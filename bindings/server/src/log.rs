@@ -29,6 +29,9 @@ pub fn init(filter: &LogFilter) {
         .with_ansi(may_color(&io::stderr()))
         .with_writer(io::stderr)
         .with_env_filter(EnvFilter::new(filter.as_str()))
+        // It would be told of with eprintln!, which panics where standard error cannot be written: on a full disk, a
+        // closed pipe. A log that is lost is no reason to stop serving.
+        .log_internal_errors(false)
         .try_init();
 }
 

@@ -1,0 +1,71 @@
+//! `obrolan chat`: a client for the terminal and for pipes.
+//!
+//! On a terminal lines can be edited and messages come in above them. Otherwise every line of standard input is a message to the
+//! conversation given on the command line (or, without one, a line as it would be typed), messages come out one a
+//! line as `TIME FROM TO TEXT`, a group's `TO` being `#GROUP`, and the exit code is 1 if anything was refused.
+
+mod enter;
+mod link;
+mod show;
+mod talk;
+mod terminal;
+#[cfg(test)]
+mod tests;
+mod typed;
+
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use obrolan::client::Backoff;
+
+use self::{
+    enter::{Entered, enter},
+    show::{Look, escaped},
+    talk::{Chat, Start},
+};
+use crate::cli::ChatArgs;
+
+/// The longest pause between two attempts to connect, in milliseconds.
+const LONGEST_PAUSE: u64 = 30_000;
+
+/// Chats until the end of the input: 0, or 1 if that did not work or something was refused. Says why on standard error.
+#[must_use]
+pub fn run(args: &ChatArgs) -> ExitCode {
+    match smol::block_on(chat(args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(why) => {
+            eprintln!("obrolan: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn chat(args: &ChatArgs) -> Result<bool, String> {
+    let may_ask = io::stdin().is_terminal();
+    let for_people = may_ask && io::stdout().is_terminal();
+    let Entered { client, connection, user } = enter(args, may_ask).await?;
+    let (screen, input) = if for_people {
+        println!(
+            "You are {} on {}. Times are UTC. /help lists what you can type.",
+            escaped(&user),
+            args.server
+        );
+        terminal::terminal().map_err(|error| format!("cannot use the terminal ({error})"))?
+    } else {
+        terminal::pipes().map_err(|error| format!("cannot read standard input ({error})"))?
+    };
+    // Its numbers only spread the attempts of many clients; they need not be secret, or there at all.
+    let seed = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
+    let start = Start {
+        server: &args.server,
+        client,
+        connection,
+        backoff: Backoff::new(seed, LONGEST_PAUSE),
+        conversation: args.conversation.clone(),
+        look: Look { plain: !for_people, color: args.color && for_people },
+    };
+    Chat::new(start, screen, input).run().await
+}

@@ -1,0 +1,319 @@
+//! How messages and answers look.
+
+use anstyle::{AnsiColor, Style};
+use obrolan::{
+    client::{Content, Message, Response},
+    wire::Code,
+};
+
+use crate::cli::Conversation;
+
+/// Where text goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// For programs: a stable form.
+    pub(super) plain: bool,
+    pub(super) color: bool,
+}
+
+/// What a request was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Asked {
+    Message(Conversation),
+    Join(String),
+    Create(String),
+    Leave(String),
+    Members,
+    Users,
+    Groups,
+    Whoami,
+    Raw,
+    /// A sign of life.
+    Ping,
+    /// That messages up to this one were shown.
+    Confirm(u64),
+}
+
+/// Makes text from somebody else harmless: nothing in it moves the cursor, changes colors or turns lines around.
+pub(super) fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        let turns = matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+            safe.extend(c.escape_default());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+/// The name of a conversation: `bob`, `#grup1`.
+pub(super) fn named(conversation: &Conversation) -> String {
+    match conversation {
+        Conversation::User(name) => escaped(name),
+        Conversation::Group(name) => format!("#{}", escaped(name)),
+    }
+}
+
+impl Look {
+    pub(super) fn is_for_people(self) -> bool {
+        !self.plain
+    }
+
+    /// A message, with its line end.
+    pub(super) fn message(self, message: &Message) -> String {
+        let from = escaped(&message.from);
+        let group = message.group.as_ref().map(|group| format!("#{}", escaped(group)));
+        let time = message.time.to_string();
+        if self.plain {
+            // One message a line, its text at the end: backslashes are doubled, so that it can be undone.
+            let text = text_of(message).replace('\\', "\\\\");
+            return format!(
+                "{time} {from} {} {}\n",
+                group.unwrap_or_else(|| escaped(&message.to)),
+                escaped(&text)
+            );
+        }
+        // What follows a line break is indented: it cannot be taken for another message.
+        let text: Vec<String> = text_of(message).split('\n').map(escaped).collect();
+        let text = text.join("\n      ");
+        let from = self.styled(Style::new().bold().fg_color(Some(color_of(&message.from).into())), &from);
+        let clock = self.styled(Style::new().dimmed(), &time[11..16]);
+        match group {
+            Some(group) => {
+                format!("{clock} {} {from}: {text}\n", self.styled(Style::new().underline(), &group))
+            }
+            None => format!("{clock} {from}: {text}\n"),
+        }
+    }
+
+    fn styled(self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+fn text_of(message: &Message) -> String {
+    match &message.content {
+        Content::Text(text) => text.clone(),
+        Content::File(file) => format!("[file {}, {} bytes, id {}]", file.name, file.size, file.id),
+        _ => "[something this version cannot show]".to_owned(),
+    }
+}
+
+fn color_of(name: &str) -> AnsiColor {
+    use AnsiColor::{Blue, Cyan, Green, Magenta, Red, Yellow};
+    let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+    [Green, Yellow, Blue, Magenta, Cyan, Red][sum % 6]
+}
+
+impl Asked {
+    /// What to show when it went well; nothing if there is nothing to say.
+    pub(super) fn done(&self, response: &Response) -> Option<String> {
+        let names = |field, one, many| {
+            let names = response.names(field).unwrap_or_default();
+            let more = if response.text("next").is_some() { ", ..." } else { "" };
+            let list: Vec<String> = names.iter().map(|name| escaped(name)).collect();
+            let what = if names.len() == 1 { one } else { many };
+            match &list[..] {
+                [] => format!("no {many}"),
+                list => format!("{} {what}: {}{more}", list.len(), list.join(", ")),
+            }
+        };
+        match self {
+            Asked::Message(_) | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
+            Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
+            Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
+            Asked::Members => Some(names("members", "member", "members")),
+            Asked::Users => Some(names("users", "user", "users")),
+            Asked::Groups => Some(names("groups", "group of yours", "groups of yours")),
+            Asked::Whoami => {
+                let field = |name| escaped(response.text(name).unwrap_or_default());
+                let admin = response.body().get("admin") == Some(&true.into());
+                let admin = if admin { ", admin" } else { "" };
+                Some(format!("{} ({}, {}){admin}", field("user"), field("name"), field("country")))
+            }
+            Asked::Raw => Some(raw(response)),
+        }
+    }
+
+    /// What to say when it did not: what happened, why, and what to do.
+    pub(super) fn failed(&self, response: &Response) -> String {
+        let what = match self {
+            Asked::Message(to) => format!("not sent to {}", named(to)),
+            Asked::Join(group) => format!("cannot join #{}", escaped(group)),
+            Asked::Create(group) => format!("cannot make #{}", escaped(group)),
+            Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
+            Asked::Members => "cannot list the members".to_owned(),
+            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Ping => "the server refused".to_owned(),
+            Asked::Confirm(_) => "cannot confirm messages; they may be shown again".to_owned(),
+            Asked::Raw => return raw(response),
+        };
+        format!("{what}: {}", reason(response))
+    }
+}
+
+/// The answer's JSON, with status and data in front as the protocol has them.
+fn raw(response: &Response) -> String {
+    const FIRST: [&str; 2] = ["status", "data"];
+    let body = response.body();
+    let first = FIRST.iter().filter_map(|field| body.get_key_value(*field));
+    let fields = first.chain(body.iter().filter(|(field, _)| !FIRST.contains(&field.as_str())));
+    let fields: Vec<String> =
+        fields.map(|(field, value)| format!("{}:{value}", serde_json::Value::from(field.as_str()))).collect();
+    escaped(&format!("{{{}}}", fields.join(",")))
+}
+
+/// Why the server refused, and what to do about it.
+pub(super) fn reason(response: &Response) -> String {
+    let word = response.code_word().map(escaped).unwrap_or_default();
+    let reason = match response.code() {
+        Some(Code::NoSuchUser) => "there is no such user; /users lists everyone",
+        Some(Code::NoSuchGroup) => "there is no such group; /group NAME makes one",
+        Some(Code::GroupExists) => "the name is taken; /join it or choose another",
+        Some(Code::AlreadyMember) => "you are in it already; /to #NAME talks to it",
+        Some(Code::NotMember) => "you are not in that group; /join it first",
+        Some(Code::MailboxFull) => "the mailbox there is full; try again when it has been read",
+        Some(Code::UserExists) => "the user name is taken; choose another, or log in if it is yours",
+        Some(Code::InvalidName) => "that is no name; names have 1 to 64 bytes without spaces and \"@\"",
+        Some(Code::WeakPassword) => {
+            "the password is too short for this server, or has control characters; choose a longer one"
+        }
+        Some(Code::BadCredentials) => {
+            "unknown user or wrong password; try again, or make an account with --register"
+        }
+        Some(Code::NoSession) => "the session has ended; start again to log in",
+        Some(Code::Forbidden) => "the server does not allow it; ask its admin",
+        Some(Code::TooLong) => "it is longer than the server takes; split it",
+        Some(Code::Busy) => "the server is busy; try again in a moment",
+        Some(Code::Unavailable) => {
+            "the server could not store it; try again, and tell its admin if that does not help"
+        }
+        Some(Code::NoSuchRealm) => {
+            "the server knows no such realm; what follows \"@\" must be one it was told of"
+        }
+        Some(Code::RealmUnreachable) => "the other realm cannot be reached; try again later",
+        Some(Code::UnknownRequest) => {
+            "the server does not know this request; it may be older than this program"
+        }
+        Some(Code::Throttled) => {
+            return match response.number("retry_after") {
+                Some(seconds) => format!("too many attempts; try again in {seconds} s"),
+                None => "too many attempts; try again in a minute".to_owned(),
+            };
+        }
+        _ if word.is_empty() => return escaped(response.data()),
+        _ => return format!("{word} ({})", escaped(response.data())),
+    };
+    reason.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use obrolan::{
+        Time,
+        client::{Client, Event, Login},
+    };
+
+    use super::*;
+
+    const PLAIN: Look = Look { plain: true, color: false };
+    const PEOPLE: Look = Look { plain: false, color: false };
+    const COLOR: Look = Look { plain: false, color: true };
+
+    fn message(group: Option<&str>, text: &str) -> Message {
+        Message {
+            id: 1,
+            from: "bob".to_owned(),
+            to: "ann".to_owned(),
+            group: group.map(str::to_owned),
+            time: Time(1_795_424_400_007),
+            content: Content::Text(text.to_owned()),
+        }
+    }
+
+    fn response(json: &str) -> Response {
+        let mut client = Client::new(Login::nothing());
+        client.connected();
+        client.request_line("PING").unwrap();
+        client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
+        match client.poll_event() {
+            Some(Event::Response { response, .. }) => response,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn messages_for_people() {
+        assert_eq!(PEOPLE.message(&message(None, "it's me")), "09:00 bob: it's me\n");
+        assert_eq!(PEOPLE.message(&message(Some("grup1"), "hi")), "09:00 #grup1 bob: hi\n");
+        assert_eq!(PEOPLE.message(&message(None, "a\n09:00 eve: b")), "09:00 bob: a\n      09:00 eve: b\n");
+        let colored = COLOR.message(&message(None, "hi"));
+        assert!(colored.contains("\u{1b}[") && colored.ends_with(": hi\n"), "{colored:?}");
+    }
+
+    #[test]
+    fn messages_for_programs() {
+        let text = PLAIN.message(&message(None, "two\nlines \\n \u{e9}"));
+        assert_eq!(text, "2026-11-23T09:00:00.007Z bob ann two\\nlines \\\\n \u{e9}\n");
+        let text = PLAIN.message(&message(Some("grup1"), "hi"));
+        assert_eq!(text, "2026-11-23T09:00:00.007Z bob #grup1 hi\n");
+    }
+
+    #[test]
+    fn nothing_from_elsewhere_reaches_the_terminal_unescaped() {
+        let evil = "\u{1b}]0;x\u{7}\u{1b}[2J\r\u{9b}1m\u{202e}\u{0}\u{7f}\u{2028}";
+        let mut evil_message = message(Some(evil), evil);
+        evil_message.from = evil.to_owned();
+        evil_message.to = evil.to_owned();
+        let json = serde_json::json!({"status": "OK", "data": evil, "users": [evil], "members": [evil],
+            "groups": [evil], "user": evil, "name": evil, "country": evil, "code": evil});
+        let response = response(&json.to_string());
+        let mut shown = vec![PLAIN.message(&evil_message), PEOPLE.message(&evil_message), reason(&response)];
+        let to = Conversation::User(evil.to_owned());
+        for asked in [
+            Asked::Message(to),
+            Asked::Join(evil.to_owned()),
+            Asked::Create(evil.to_owned()),
+            Asked::Leave(evil.to_owned()),
+            Asked::Members,
+            Asked::Users,
+            Asked::Groups,
+            Asked::Whoami,
+            Asked::Raw,
+        ] {
+            shown.extend(asked.done(&response));
+            shown.push(asked.failed(&response));
+        }
+        for text in shown {
+            let text = text.trim_end_matches('\n');
+            assert!(
+                !text.contains(|c: char| c.is_control() || c == '\u{202e}' || c == '\u{2028}'),
+                "{text:?}"
+            );
+        }
+        assert_eq!(
+            escaped("né 👩\u{200d}👧 'x' \"y\""),
+            "né 👩\u{200d}👧 'x' \"y\"",
+            "what is harmless stays"
+        );
+    }
+
+    #[test]
+    fn answers() {
+        let users = response(r#"{"status":"OK","users":["ann","bob"],"next":"bob"}"#);
+        assert_eq!(Asked::Users.done(&users).unwrap(), "2 users: ann, bob, ...");
+        let none = response(r#"{"status":"OK","users":[],"groups":[]}"#);
+        assert_eq!(Asked::Groups.done(&none).unwrap(), "no groups of yours");
+        let me = response(r#"{"status":"OK","user":"ann","name":"Ann B.","country":"ID","admin":true}"#);
+        assert_eq!(Asked::Whoami.done(&me).unwrap(), "ann (Ann B., ID), admin");
+        let refused = response(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+        let to = Asked::Message(Conversation::User("bob".to_owned()));
+        assert_eq!(to.failed(&refused), "not sent to bob: there is no such user; /users lists everyone");
+        let newer = response(r#"{"status":"ERROR","data":"~","code":"new_word"}"#);
+        assert_eq!(reason(&newer), "new_word (~)");
+        let throttled = response(r#"{"status":"ERROR","data":"~","code":"throttled","retry_after":7}"#);
+        assert_eq!(reason(&throttled), "too many attempts; try again in 7 s");
+    }
+}

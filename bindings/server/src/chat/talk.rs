@@ -1,0 +1,408 @@
+//! The chat itself: what is typed goes out, what comes in is shown, until the end of the input.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use obrolan::{
+    client::{Backoff, Client, Event, RequestError, RequestId, Response},
+    wire::{Code, Request},
+};
+use smol::{Timer, future};
+
+use super::{
+    link::{Attempt, Connection, Lost, attempt},
+    show::{Asked, Look, named, reason},
+    terminal::{Input, Screen},
+    typed::{HELP, Typed},
+};
+use crate::{cli::Conversation, config::Address};
+
+/// So many requests may wait for answers before the next line is read.
+const IN_FLIGHT: usize = 1000;
+/// How long a person who leaves waits for the last answers.
+const LEAVING: Duration = Duration::from_secs(3);
+/// So many attempts to log in again may fail in a row, for a program.
+const ATTEMPTS: u32 = 5;
+
+/// What a chat begins with: a client that is logged in, over this connection.
+pub(super) struct Start<'a> {
+    pub(super) server: &'a Address,
+    pub(super) client: Client,
+    pub(super) connection: Connection,
+    pub(super) backoff: Backoff,
+    pub(super) conversation: Option<Conversation>,
+    pub(super) look: Look,
+}
+
+/// A chat under way.
+pub(super) struct Chat<'a> {
+    server: &'a Address,
+    client: Client,
+    link: Link<'a>,
+    backoff: Backoff,
+    /// Since the last login.
+    failures: u32,
+    look: Look,
+    screen: Screen,
+    input: Input,
+    /// Lines are text for the conversation, whatever they look like.
+    verbatim: bool,
+    conversation: Option<Conversation>,
+    /// What the unanswered requests are for, in their order.
+    asked: VecDeque<Asked>,
+    /// Text that waits to be printed in one go.
+    page: String,
+    /// The last message shown, and the last that was confirmed or is about to be.
+    shown: u64,
+    confirmed: u64,
+    /// When the input ended.
+    ended: Option<Instant>,
+    refused: bool,
+}
+
+enum Link<'a> {
+    Up(Connection),
+    Down(Attempt<'a>),
+}
+
+/// What happened next.
+enum Wake {
+    Line(Option<Result<String, String>>),
+    Passed(Result<(), Lost>),
+    Connected(Result<Connection, String>),
+    Time,
+}
+
+impl<'a> Chat<'a> {
+    pub(super) fn new(start: Start<'a>, screen: Screen, input: Input) -> Chat<'a> {
+        let Start { server, client, connection, backoff, conversation, look } = start;
+        Chat {
+            server,
+            client,
+            link: Link::Up(connection),
+            backoff,
+            failures: 0,
+            look,
+            screen,
+            input,
+            verbatim: look.plain && conversation.is_some(),
+            conversation,
+            asked: VecDeque::new(),
+            page: String::new(),
+            shown: 0,
+            confirmed: 0,
+            ended: None,
+            refused: false,
+        }
+    }
+
+    /// Chats until the end of the input. False if something was refused that a program wanted; the error says why
+    /// it cannot go on.
+    pub(super) async fn run(mut self) -> Result<bool, String> {
+        let result = self.talk().await;
+        self.input.end().await;
+        result
+    }
+
+    async fn talk(&mut self) -> Result<bool, String> {
+        self.client.subscribe(0);
+        self.prompt();
+        loop {
+            self.take_events()?;
+            self.confirm();
+            if self.client.is_finished() {
+                self.ended.get_or_insert_with(Instant::now);
+            }
+            if let Some(result) = self.over() {
+                return result;
+            }
+            match self.wake().await {
+                Wake::Line(Some(Ok(line))) => {
+                    line.split('\n').try_for_each(|line| self.take_line(line))?;
+                    self.prompt();
+                }
+                Wake::Line(Some(Err(why))) => self.complain(&why),
+                Wake::Line(None) => self.ended = Some(Instant::now()),
+                Wake::Passed(Ok(())) => {}
+                Wake::Passed(Err(Lost(why))) => {
+                    // What came before the end still counts.
+                    self.take_events()?;
+                    self.lose(&why)?;
+                }
+                Wake::Connected(Ok(connection)) => {
+                    self.link = Link::Up(connection);
+                    self.client.connected();
+                }
+                Wake::Connected(Err(why)) => self.reconnect(&why)?,
+                Wake::Time => self.look_at_the_clock()?,
+            }
+        }
+    }
+
+    /// Whether it is time to go.
+    fn over(&self) -> Option<Result<bool, String>> {
+        let ended = self.ended?;
+        if self.client.unanswered() == 0 {
+            return Some(Ok(self.look.is_for_people() || !self.refused));
+        }
+        let hopeless = matches!(self.link, Link::Down(_)) || ended.elapsed() >= LEAVING;
+        (self.look.is_for_people() && hopeless).then(|| {
+            let lost = self.client.unanswered();
+            Err(format!("left with {lost} requests unanswered; what you typed last may not have been sent"))
+        })
+    }
+
+    async fn wake(&mut self) -> Wake {
+        let for_people = self.look.is_for_people();
+        let Chat { client, link, input, ended, .. } = self;
+        let reading = ended.is_none() && client.unanswered() < IN_FLIGHT;
+        let quiet = match link {
+            Link::Up(connection) => Some(connection.deadline()),
+            Link::Down(_) => None,
+        };
+        let leaving = ended.filter(|_| for_people).map(|ended| ended + LEAVING);
+        let line = async { if reading { Wake::Line(input.next().await) } else { future::pending().await } };
+        let link = async {
+            match link {
+                Link::Up(connection) => Wake::Passed(connection.pass(client).await),
+                Link::Down(attempt) => Wake::Connected(attempt.await),
+            }
+        };
+        let time = async {
+            match quiet.into_iter().chain(leaving).min() {
+                Some(at) => Timer::at(at).await,
+                None => future::pending().await,
+            };
+            Wake::Time
+        };
+        future::race(future::race(line, link), time).await
+    }
+
+    fn look_at_the_clock(&mut self) -> Result<(), String> {
+        let Link::Up(connection) = &mut self.link else { return Ok(()) };
+        match connection.is_quiet() {
+            Ok(true) => self.ask(Asked::Ping, |client| client.request(&Request::Ping)),
+            Ok(false) => {}
+            Err(Lost(why)) => self.lose(&why)?,
+        }
+        Ok(())
+    }
+
+    /// Gives the connection up, if there still is one.
+    fn lose(&mut self, why: &str) -> Result<(), String> {
+        if matches!(self.link, Link::Down(_)) {
+            return Ok(());
+        }
+        self.client.disconnected();
+        if self.client.is_finished() { Ok(()) } else { self.reconnect(why) }
+    }
+
+    fn reconnect(&mut self, why: &str) -> Result<(), String> {
+        self.failures += 1;
+        if self.failures > ATTEMPTS && !self.look.is_for_people() {
+            let lost = self.client.unanswered();
+            return Err(format!("connection lost ({why}); gave up with {lost} requests unanswered"));
+        }
+        let delay = self.backoff.next_delay();
+        if self.failures == 1 {
+            let seconds = delay.div_ceil(1000);
+            self.screen.notice(&format!("connection lost ({why}); trying again in {seconds} s"));
+        }
+        self.link = Link::Down(attempt(self.server, delay));
+        Ok(())
+    }
+
+    fn take_events(&mut self) -> Result<(), String> {
+        while let Some(event) = self.client.poll_event() {
+            match event {
+                Event::LoggedIn { .. } => {
+                    self.backoff.reset();
+                    if std::mem::take(&mut self.failures) > 0 {
+                        self.notice("connected again")?;
+                    }
+                }
+                Event::LoginFailed { response } if response.is_temporary() => {
+                    self.lose(&reason(&response))?
+                }
+                Event::LoginFailed { response } => {
+                    return Err(format!("cannot log in again: {}", reason(&response)));
+                }
+                Event::Response { response, .. } => self.take_response(&response)?,
+                Event::Message(message) => {
+                    self.page.push_str(&self.look.message(&message));
+                    self.shown = message.id;
+                }
+                Event::Gap { count } => {
+                    self.notice(&format!(
+                        "{count} messages are lost: there were more than your mailbox holds"
+                    ))?;
+                }
+                Event::Closing => self.notice("the server is stopping")?,
+                Event::SubscribeFailed { response } => {
+                    self.notice(&format!("the server sends no messages: {}", reason(&response)))?;
+                }
+                _ => {}
+            }
+        }
+        self.flush()
+    }
+
+    fn take_response(&mut self, response: &Response) -> Result<(), String> {
+        let asked = self.asked.pop_front().expect("every request is noted");
+        // Who wants to be in a group and is in it has what they want.
+        let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
+        if response.is_ok() || is_member {
+            if let Some(answer) = asked.done(response) {
+                self.page.push_str(&answer);
+                self.page.push('\n');
+            }
+            return Ok(());
+        }
+        match &asked {
+            Asked::Join(group) | Asked::Create(group) => self.forget_group(group),
+            Asked::Ping => return Ok(()),
+            _ => {}
+        }
+        self.flush()?;
+        self.complain(&asked.failed(response));
+        Ok(())
+    }
+
+    fn forget_group(&mut self, left: &str) {
+        if matches!(&self.conversation, Some(Conversation::Group(group)) if group == left) {
+            self.conversation = None;
+        }
+    }
+
+    /// Confirms what was shown, all at once, but one ACK at a time.
+    fn confirm(&mut self) {
+        let under_way = self.asked.iter().any(|asked| matches!(asked, Asked::Confirm(_)));
+        if self.shown > self.confirmed && !under_way {
+            let id = self.shown;
+            self.confirmed = id;
+            self.ask(Asked::Confirm(id), |client| client.request(&Request::Ack { id }));
+        }
+    }
+
+    fn take_line(&mut self, line: &str) -> Result<(), String> {
+        let typed = if self.verbatim {
+            let text = line.trim_end_matches(' ');
+            Ok((!text.is_empty()).then(|| Typed::Text(text.to_owned())))
+        } else {
+            Typed::parse(line)
+        };
+        match typed {
+            Ok(Some(typed)) => self.take_typed(typed)?,
+            Ok(None) => {}
+            Err(why) => self.complain(&why),
+        }
+        Ok(())
+    }
+
+    fn take_typed(&mut self, typed: Typed) -> Result<(), String> {
+        match typed {
+            Typed::Text(text) => match self.conversation.clone() {
+                Some(to) => self.say(to, &text),
+                None => self.complain("nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT"),
+            },
+            Typed::Message(to, text) => {
+                let to = Conversation::User(to);
+                self.conversation = Some(to.clone());
+                self.say(to, &text);
+            }
+            Typed::To(to) => self.conversation = Some(to),
+            Typed::Join(group) => {
+                self.conversation = Some(Conversation::Group(group.clone()));
+                let request = Asked::Join(group.clone());
+                self.ask(request, |client| client.request(&Request::JoinGroup { group: &group }));
+            }
+            Typed::Create(group) => {
+                self.conversation = Some(Conversation::Group(group.clone()));
+                let request = Asked::Create(group.clone());
+                self.ask(request, |client| client.request(&Request::AddGroup { group: &group }));
+            }
+            Typed::Leave(group) => match group.or_else(|| self.current_group()) {
+                Some(group) => {
+                    self.forget_group(&group);
+                    let request = Asked::Leave(group.clone());
+                    self.ask(request, |client| client.request(&Request::LeaveGroup { group: &group }));
+                }
+                None => self.complain("which group? write /leave GROUP"),
+            },
+            Typed::Members(group) => match group.or_else(|| self.current_group()) {
+                Some(group) => {
+                    self.ask(Asked::Members, |client| {
+                        client.request(&Request::ListGroup { group: Some(&group) })
+                    });
+                }
+                None => self.complain("which group? write /members GROUP"),
+            },
+            Typed::Users => {
+                self.ask(Asked::Users, |client| client.request(&Request::ListUsers { after: None }));
+            }
+            Typed::Groups => self.ask(Asked::Groups, |client| client.request(&Request::ListMyGroups)),
+            Typed::Whoami => self.ask(Asked::Whoami, |client| client.request(&Request::Whoami)),
+            Typed::Raw(line) => self.ask(Asked::Raw, |client| client.request_line(&line)),
+            Typed::Help => self.screen.print(&format!("{HELP}\n"))?,
+            Typed::Quit => self.ended = Some(Instant::now()),
+        }
+        Ok(())
+    }
+
+    fn current_group(&self) -> Option<String> {
+        match &self.conversation {
+            Some(Conversation::Group(group)) => Some(group.clone()),
+            _ => None,
+        }
+    }
+
+    fn say(&mut self, to: Conversation, text: &str) {
+        let request = Asked::Message(to.clone());
+        self.ask(request, |client| match &to {
+            Conversation::User(to) => client.request(&Request::Send { to, text }),
+            Conversation::Group(group) => client.request(&Request::SendGroup { group, text }),
+        });
+    }
+
+    fn ask(&mut self, what: Asked, request: impl FnOnce(&mut Client) -> Result<RequestId, RequestError>) {
+        match request(&mut self.client) {
+            Ok(_) => {
+                let is_down = matches!(self.link, Link::Down(_));
+                if is_down && self.look.is_for_people() && !matches!(what, Asked::Confirm(_)) {
+                    self.screen.notice("no connection; it goes out when there is one again");
+                }
+                self.asked.push_back(what);
+            }
+            Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
+    fn complain(&mut self, why: &str) {
+        self.refused = true;
+        self.screen.notice(why);
+    }
+
+    fn notice(&mut self, line: &str) -> Result<(), String> {
+        self.flush()?;
+        self.screen.notice(line);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), String> {
+        if self.page.is_empty() {
+            return Ok(());
+        }
+        self.screen.print(&std::mem::take(&mut self.page))
+    }
+
+    fn prompt(&self) {
+        if self.ended.is_none() {
+            self.input.prompt(match &self.conversation {
+                Some(to) => format!("to {}> ", named(to)),
+                None => "> ".to_owned(),
+            });
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Lines in, text out: a terminal, or pipes.
+
+use std::{
+    io::{self, BufRead, Write as _},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use rustyline::{Config, DefaultEditor, ExternalPrinter, error::ReadlineError};
+use signal_hook::{consts::SIGINT, low_level};
+use smol::{
+    Timer,
+    channel::{Receiver, bounded},
+    future,
+};
+
+/// How long a line waits for what follows from it before the next can be typed.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Lines from standard input, read on a thread of their own.
+pub(super) struct Input {
+    /// What was typed, or what is wrong with it. The end of the channel is the end of the input.
+    lines: Receiver<Result<String, String>>,
+    /// What to ask for the next line with, on a terminal.
+    prompts: Option<mpsc::Sender<String>>,
+}
+
+impl Input {
+    #[cfg(test)]
+    pub(super) fn of(lines: Receiver<Result<String, String>>) -> Input {
+        Input { lines, prompts: None }
+    }
+
+    /// The next line (what was pasted may be several), or what is wrong with it; `None` after the last.
+    pub(super) async fn next(&self) -> Option<Result<String, String>> {
+        self.lines.recv().await.ok()
+    }
+
+    /// Asks for the next line, on a terminal.
+    pub(super) fn prompt(&self, prompt: String) {
+        if let Some(prompts) = &self.prompts {
+            // It is gone only after the last line, and nobody asks for more then.
+            let _ = prompts.send(prompt);
+        }
+    }
+
+    /// Stops reading, and leaves the terminal as it was.
+    pub(super) async fn end(self) {
+        let Input { lines, prompts: Some(prompts) } = self else { return };
+        drop(prompts);
+        let over = async { while lines.recv().await.is_ok() {} };
+        let late = async {
+            Timer::after(SETTLE).await;
+            // The editor waits for a key, and only a signal makes it give the terminal back.
+            let _ = low_level::raise(SIGINT);
+            future::pending().await
+        };
+        future::or(over, late).await;
+    }
+}
+
+/// Where text goes. What was printed stays whole, whatever is being typed.
+pub(super) struct Screen(Write);
+
+type Write = Box<dyn FnMut(Kind, &str) -> io::Result<()>>;
+
+/// What a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What was asked for: messages and answers.
+    Output,
+    /// A remark.
+    Notice,
+}
+
+impl Screen {
+    pub(super) fn new(write: impl FnMut(Kind, &str) -> io::Result<()> + 'static) -> Screen {
+        Screen(Box::new(write))
+    }
+
+    /// Shows whole lines of what was asked for.
+    pub(super) fn print(&mut self, lines: &str) -> Result<(), String> {
+        (self.0)(Kind::Output, lines)
+            .map_err(|error| format!("cannot write to standard output ({error}); is its reader gone?"))
+    }
+
+    /// Shows a remark: one line, without its end.
+    pub(super) fn notice(&mut self, line: &str) {
+        // Nothing hangs on it, and there is nowhere else to say that it failed.
+        let _ = (self.0)(Kind::Notice, &format!("{line}\n"));
+    }
+}
+
+/// A screen and an input for programs: lines as they are, remarks on standard error.
+pub(super) fn pipes() -> io::Result<(Screen, Input)> {
+    let (sender, lines) = bounded(16);
+    thread::Builder::new().name("input".to_owned()).spawn(move || {
+        let mut stdin = io::stdin().lock();
+        loop {
+            let mut line = Vec::new();
+            let line = match stdin.read_until(b'\n', &mut line) {
+                Ok(0) => return,
+                Ok(_) => text(line),
+                Err(error) => {
+                    let _ = sender.send_blocking(Err(format!("cannot read standard input ({error})")));
+                    return;
+                }
+            };
+            if sender.send_blocking(line).is_err() {
+                return;
+            }
+        }
+    })?;
+    let screen = Screen::new(|kind, lines| match kind {
+        Kind::Output => {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(lines.as_bytes())?;
+            stdout.flush()
+        }
+        Kind::Notice => io::stderr().write_all(format!("obrolan: {lines}").as_bytes()),
+    });
+    Ok((screen, Input { lines, prompts: None }))
+}
+
+fn text(line: Vec<u8>) -> Result<String, String> {
+    let mut line = String::from_utf8(line).map_err(|_| "a line is not UTF-8; it was left out".to_owned())?;
+    if line.ends_with('\n') {
+        line.pop();
+        if line.ends_with('\r') {
+            line.pop();
+        }
+    }
+    Ok(line)
+}
+
+/// A screen and an input for people: lines can be edited, and what is printed goes above the one being typed.
+pub(super) fn terminal() -> Result<(Screen, Input), ReadlineError> {
+    let mut editor = DefaultEditor::with_config(Config::builder().max_history_size(1000)?.build())?;
+    // A terminal that cannot move its cursor has no such printer.
+    let mut printer = editor.create_external_printer().ok();
+    let screen = Screen::new(move |_, lines| match &mut printer {
+        Some(printer) => printer.print(lines.to_owned()).map_err(io::Error::other),
+        None => io::stdout().write_all(lines.as_bytes()),
+    });
+    let (sender, lines) = bounded(64);
+    let (prompts, wanted) = mpsc::channel::<String>();
+    thread::Builder::new().name("input".to_owned()).spawn(move || {
+        let Ok(mut prompt) = wanted.recv() else { return };
+        // Anything but a line is the end: Ctrl-D, Ctrl-C, a terminal that is gone.
+        while let Ok(line) = editor.readline(&prompt) {
+            // History is a convenience: without it a line is still a line.
+            let _ = editor.add_history_entry(&line);
+            // A prompt that came late is not the one that follows from this line.
+            prompt = wanted.try_iter().last().unwrap_or(prompt);
+            if sender.send_blocking(Ok(line)).is_err() {
+                return;
+            }
+            // Not for ever: the printer may wait for the editor to take a text that came in the moment a line ended.
+            match wanted.recv_timeout(SETTLE) {
+                Ok(next) => prompt = next,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    })?;
+    Ok((screen, Input { lines, prompts: Some(prompts) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_without_their_ends() {
+        for (line, is) in
+            [("a\n", "a"), ("a\r\n", "a"), ("a", "a"), ("\n", ""), ("a\r", "a\r"), ("a\r\r\n", "a\r")]
+        {
+            assert_eq!(text(line.into()), Ok(is.to_owned()), "{line:?}");
+        }
+        assert!(text(b"\xff\n".to_vec()).is_err());
+    }
+}

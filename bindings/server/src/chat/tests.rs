@@ -1,0 +1,331 @@
+//! Chats with a server that follows a script.
+
+use std::{
+    cell::RefCell,
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
+    rc::Rc,
+    thread,
+};
+
+use obrolan::{Password, client::Backoff};
+use smol::channel::{Sender, bounded};
+
+use super::{
+    enter::{Entered, enter},
+    show::Look,
+    talk::{Chat, Start},
+    terminal::{Input, Kind, Screen},
+};
+use crate::{
+    cli::{ChatArgs, Conversation},
+    config::Address,
+};
+
+const PEOPLE: Look = Look { plain: false, color: false };
+const PIPES: Look = Look { plain: true, color: false };
+
+/// What the server does next.
+#[derive(Clone, Copy)]
+enum Step {
+    /// The client must send this line.
+    Hear(&'static str),
+    /// The server sends this.
+    Say(&'static str),
+    /// The person at the client types this.
+    Type(&'static str),
+}
+use Step::{Hear, Say, Type};
+
+const OK: Step = Say(r#"{"status":"OK"}"#);
+const TOKEN: Step = Say(r#"{"status":"OK","tokenid":"sid_0123456789abcdef0123456789abcdef"}"#);
+const RESUME: Step = Hear("RESUME sid_0123456789abcdef0123456789abcdef");
+const AUTH: Step = Hear("AUTH ann hunter2");
+const MESSAGE: Step = Say(
+    r#"{"event":"message","id":17,"from":"bob","to":"ann","time":"2026-11-23T09:00:00.000Z","text":"halo\u001b"}"#,
+);
+
+/// Plays one script a connection. Between two it closes; after the last the input ends, and
+/// nothing more may be heard. An empty script closes at once.
+fn serve(listener: &TcpListener, scripts: &[&[Step]], typing: Sender<Result<String, String>>) {
+    let mut typing = Some(typing);
+    for (at, script) in scripts.iter().enumerate() {
+        let (stream, _) = listener.accept().unwrap();
+        let (mut lines, mut out) = (BufReader::new(&stream).lines(), &stream);
+        for step in *script {
+            match step {
+                Hear(line) => assert_eq!(lines.next().unwrap().unwrap(), *line),
+                Say(json) => write!(out, "{json}\r\n\r\n").unwrap(),
+                Type(line) => typing.as_ref().unwrap().send_blocking(Ok((*line).to_owned())).unwrap(),
+            }
+        }
+        if at + 1 == scripts.len() {
+            drop(typing.take());
+            if script.is_empty() {
+                return;
+            }
+            // A reset is an end too: the client need not read what nobody waits for.
+            assert!(lines.next().is_none_or(|line| line.is_err()), "more was asked");
+        }
+    }
+}
+
+struct Seen {
+    result: Result<bool, String>,
+    printed: String,
+    notices: String,
+}
+
+fn chat(look: Look, conversation: Option<Conversation>, scripts: &[&[Step]]) -> Seen {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = Address::parse(&listener.local_addr().unwrap().to_string()).unwrap();
+    let args = ChatArgs {
+        server: server.clone(),
+        user: Some("ann".to_owned()),
+        password: Password::new("hunter2"),
+        register: matches!(scripts[0][0], Hear(line) if line.starts_with("REGISTER")),
+        name: Some("Ann B.".to_owned()),
+        country: Some("New Zealand".to_owned()),
+        conversation: conversation.clone(),
+        color: false,
+    };
+    let seen = Rc::new(RefCell::new((String::new(), String::new())));
+    let write = Rc::clone(&seen);
+    let screen = Screen::new(move |kind, lines| {
+        let (printed, notices) = &mut *write.borrow_mut();
+        match kind {
+            Kind::Output => printed.push_str(lines),
+            Kind::Notice => notices.push_str(lines),
+        }
+        Ok(())
+    });
+    let (typing, lines) = bounded(100);
+    let result = thread::scope(|scope| {
+        scope.spawn(|| serve(&listener, scripts, typing));
+        smol::block_on(async {
+            let Entered { client, connection, .. } = enter(&args, false).await?;
+            let backoff = Backoff::new(1, 10);
+            let start = Start { server: &server, client, connection, backoff, conversation, look };
+            Chat::new(start, screen, Input::of(lines)).run().await
+        })
+    });
+    let (printed, notices) = seen.take();
+    Seen { result, printed, notices }
+}
+
+fn to_bob() -> Option<Conversation> {
+    Some(Conversation::User("bob".to_owned()))
+}
+
+#[test]
+fn every_line_of_a_pipe_is_a_message() {
+    let seen = chat(
+        PIPES,
+        to_bob(),
+        &[&[
+            AUTH,
+            TOKEN,
+            Hear("SUBSCRIBE 0"),
+            OK,
+            Type("hi "),
+            Type(""),
+            Type("/quit"),
+            Hear("SEND bob hi"),
+            Hear("SEND bob /quit"),
+            OK,
+            OK,
+        ]],
+    );
+    assert_eq!((seen.result, &seen.printed[..], &seen.notices[..]), (Ok(true), "", ""));
+}
+
+#[test]
+fn a_refused_line_of_a_pipe_is_told_and_the_others_go_on() {
+    let seen = chat(
+        PIPES,
+        Some(Conversation::Group("g".to_owned())),
+        &[&[
+            AUTH,
+            TOKEN,
+            Hear("SUBSCRIBE 0"),
+            OK,
+            Type("one"),
+            Type("two\0"),
+            Type("three"),
+            Hear("SEND_GROUP g one"),
+            Hear("SEND_GROUP g three"),
+            Say(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"not_member"}"#),
+            OK,
+        ]],
+    );
+    assert_eq!(seen.result, Ok(false));
+    let mut notices: Vec<&str> = seen.notices.lines().collect();
+    notices.sort_unstable();
+    assert_eq!(
+        notices,
+        [
+            "not sent to #g: you are not in that group; /join it first",
+            "the parameter text of SEND_GROUP cannot be written on a line: it has a line break or a NUL in it",
+        ]
+    );
+}
+
+#[test]
+fn messages_are_shown_and_confirmed() {
+    let script: &[Step] = &[AUTH, TOKEN, Hear("SUBSCRIBE 0"), OK, MESSAGE, Hear("ACK 17"), OK];
+    let seen = chat(PIPES, None, &[script]);
+    assert_eq!(seen.printed, "2026-11-23T09:00:00.000Z bob ann halo\\u{1b}\n");
+    let seen = chat(PEOPLE, None, &[script]);
+    assert_eq!((seen.result, &seen.printed[..]), (Ok(true), "09:00 bob: halo\\u{1b}\n"));
+}
+
+#[test]
+fn commands_and_the_conversation_they_switch() {
+    let seen = chat(
+        PEOPLE,
+        None,
+        &[&[
+            AUTH,
+            TOKEN,
+            Hear("SUBSCRIBE 0"),
+            OK,
+            Type("hello?"),
+            Type("/usres"),
+            Type("/msg bob hi"),
+            Hear("SEND bob hi"),
+            OK,
+            Type("there"),
+            Hear("SEND bob there"),
+            OK,
+            Type("/join #g"),
+            Type("all"),
+            Hear("JOIN_GROUP g"),
+            Hear("SEND_GROUP g all"),
+            OK,
+            OK,
+            Type("/members"),
+            Hear("LIST_GROUP g"),
+            Say(r#"{"status":"OK","groups":["ann"],"members":["ann"]}"#),
+            Type("/leave"),
+            Hear("LEAVE_GROUP g"),
+            OK,
+            Type("/raw PING"),
+            Hear("PING"),
+            Say(r#"{"status":"OK","data":"pong"}"#),
+            Type("gone"),
+            Type("/group h"),
+            Hear("ADD_GROUP h"),
+            Say(r#"{"status":"ERROR","data":"Group tidak ditemukan!","code":"group_exists"}"#),
+            Type("/whoami"),
+            Hear("WHOAMI"),
+            Say(r#"{"status":"OK","user":"ann","name":"A","country":"ID","admin":false}"#),
+            Type("/quit"),
+        ]],
+    );
+    assert_eq!(seen.result, Ok(true), "a person has seen what was refused");
+    assert_eq!(
+        seen.printed,
+        "you are in #g\n1 member: ann\nyou have left #g\n\
+        {\"status\":\"OK\",\"data\":\"pong\"}\nann (A, ID)\n"
+    );
+    assert_eq!(
+        seen.notices,
+        "nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT\n\
+        there is no /usres; did you mean /users?\n\
+        nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT\n\
+        cannot make #h: the name is taken; /join it or choose another\n"
+    );
+}
+
+#[test]
+fn a_lost_connection_is_made_again_and_what_was_not_answered_sent_again() {
+    let seen = chat(
+        PEOPLE,
+        to_bob(),
+        &[
+            &[
+                AUTH,
+                TOKEN,
+                Hear("SUBSCRIBE 0"),
+                OK,
+                MESSAGE,
+                Hear("ACK 17"),
+                OK,
+                Type("one"),
+                Hear("SEND bob one"),
+            ],
+            // An attempt that fails is not told.
+            &[],
+            &[RESUME, OK, Hear("SUBSCRIBE 17"), OK, Hear("SEND bob one"), OK],
+        ],
+    );
+    assert_eq!((seen.result, &seen.printed[..]), (Ok(true), "09:00 bob: halo\\u{1b}\n"));
+    assert_eq!(
+        seen.notices,
+        "connection lost (the server closed it); trying again in 1 s\nconnected again\n"
+    );
+}
+
+#[test]
+fn a_pipe_gives_up_in_the_end() {
+    let none: &[Step] = &[];
+    let mut scripts = vec![&[AUTH, TOKEN, Hear("SUBSCRIBE 0"), OK, Type("one"), Hear("SEND bob one")][..]];
+    scripts.extend([none; 5]);
+    let seen = chat(PIPES, to_bob(), &scripts);
+    assert_eq!(
+        seen.result,
+        Err("connection lost (the server closed it); gave up with 1 requests unanswered".to_owned())
+    );
+}
+
+#[test]
+fn an_account_is_made_first() {
+    let seen = chat(
+        PIPES,
+        None,
+        &[&[Hear("REGISTER ann hunter2 New-Zealand Ann B."), OK, AUTH, TOKEN, Hear("SUBSCRIBE 0"), OK]],
+    );
+    assert_eq!(seen.result, Ok(true));
+    let seen = chat(
+        PIPES,
+        None,
+        &[&[
+            Hear("REGISTER ann hunter2 New-Zealand Ann B."),
+            Say(r#"{"status":"ERROR","data":"registrasi gagal","code":"user_exists"}"#),
+        ]],
+    );
+    assert_eq!(
+        seen.result,
+        Err("the user name is taken; choose another, or log in if it is yours".to_owned())
+    );
+}
+
+#[test]
+fn what_keeps_it_from_logging_in_is_said() {
+    let refused = Say(r#"{"status":"ERROR","data":"autentikasi gagal","code":"bad_credentials"}"#);
+    let why = |step| chat(PIPES, None, &[&[AUTH, step]]).result.unwrap_err();
+    assert!(why(refused).starts_with("unknown user or wrong password"), "{}", why(refused));
+    assert!(why(Say("HTTP/1.1 400 Bad Request")).contains("check its address and port"));
+
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut args = ChatArgs {
+        server: Address::parse(&nobody).unwrap(),
+        user: Some("ann".to_owned()),
+        password: Password::new("hunter2"),
+        register: false,
+        name: None,
+        country: None,
+        conversation: None,
+        color: false,
+    };
+    let why = |args: &ChatArgs| smol::block_on(enter(args, false)).err().unwrap();
+    assert!(
+        why(&args).ends_with("is the server running? Start one with \"obrolan serve\""),
+        "{}",
+        why(&args)
+    );
+    args.password = None;
+    assert!(why(&args).contains("--password-file"));
+    args.user = None;
+    assert!(why(&args).contains("write obrolan chat NAME@127.0.0.1:"));
+}

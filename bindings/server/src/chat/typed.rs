@@ -1,0 +1,192 @@
+//! What a person types, taken apart.
+
+use crate::cli::Conversation;
+
+/// What a typed line asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// Text for the current conversation.
+    Text(String),
+    /// Text for a user, who becomes the current conversation.
+    Message(String, String),
+    To(Conversation),
+    Join(String),
+    Create(String),
+    /// A group, or the current one.
+    Leave(Option<String>),
+    Members(Option<String>),
+    Users,
+    Groups,
+    Whoami,
+    /// A request in the protocol's own form.
+    Raw(String),
+    Help,
+    Quit,
+}
+
+pub(super) const HELP: &str = "\
+/msg NAME TEXT     send a message to NAME, and talk to NAME from now on
+TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
+/to NAME           talk to a user
+/to #GROUP         talk to a group
+/join GROUP        join a group and talk to it
+/group NAME        make a group and talk to it
+/leave [GROUP]     leave a group
+/members [GROUP]   who is in a group
+/groups            the groups you are in
+/users             everyone on this server
+/whoami            who you are
+/raw REQUEST ...   send a request of the protocol, show the answer
+/help              this list
+/quit              the end; so does Ctrl-D";
+
+/// Every command and what follows it.
+const COMMANDS: &[(&str, &str)] = &[
+    ("/msg", "NAME TEXT"),
+    ("/to", "NAME or /to #GROUP"),
+    ("/join", "GROUP"),
+    ("/group", "NAME"),
+    ("/leave", "[GROUP]"),
+    ("/members", "[GROUP]"),
+    ("/groups", ""),
+    ("/users", ""),
+    ("/whoami", ""),
+    ("/raw", "REQUEST ..."),
+    ("/help", ""),
+    ("/quit", ""),
+];
+
+impl Typed {
+    /// Reads a line. Nothing typed is nothing asked; the error is for the person who typed.
+    pub(super) fn parse(line: &str) -> Result<Option<Typed>, String> {
+        let line = line.trim_matches(is_blank);
+        if line.is_empty() {
+            return Ok(None);
+        }
+        if !line.starts_with('/') || line.starts_with("//") {
+            let text = line.strip_prefix('/').unwrap_or(line);
+            return Ok(Some(Typed::Text(text.to_owned())));
+        }
+        let (command, rest) = line.split_once(is_blank).unwrap_or((line, ""));
+        let rest = rest.trim_start_matches(is_blank);
+        let (command, parameters) = known(command)?;
+        let wrong = || match parameters {
+            "" => format!("{command} stands alone"),
+            _ => format!("write {command} {parameters}"),
+        };
+        let one = || word(rest).ok_or_else(wrong);
+        let group = || one().map(|name| name.strip_prefix('#').unwrap_or(&name).to_owned());
+        let optional_group = || if rest.is_empty() { Ok(None) } else { group().map(Some) };
+        let alone = |typed| if rest.is_empty() { Ok(typed) } else { Err(wrong()) };
+        let typed = match command {
+            "/msg" => match rest.split_once(is_blank) {
+                Some((to, text)) => {
+                    Typed::Message(to.to_owned(), text.trim_start_matches(is_blank).to_owned())
+                }
+                None => return Err(wrong()),
+            },
+            "/to" if rest.starts_with('#') && rest.len() > 1 => Typed::To(Conversation::Group(group()?)),
+            "/to" => Typed::To(Conversation::User(one()?)),
+            "/join" => Typed::Join(group()?),
+            "/group" => Typed::Create(group()?),
+            "/leave" => Typed::Leave(optional_group()?),
+            "/members" => Typed::Members(optional_group()?),
+            "/raw" if rest.is_empty() => return Err(wrong()),
+            "/raw" => Typed::Raw(rest.to_owned()),
+            "/groups" => alone(Typed::Groups)?,
+            "/users" => alone(Typed::Users)?,
+            "/whoami" => alone(Typed::Whoami)?,
+            "/help" => alone(Typed::Help)?,
+            "/quit" => alone(Typed::Quit)?,
+            other => unreachable!("{other} is in the list of commands"),
+        };
+        Ok(Some(typed))
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    c == ' ' || c == '\t'
+}
+
+fn word(text: &str) -> Option<String> {
+    (!text.is_empty() && !text.contains(is_blank)).then(|| text.to_owned())
+}
+
+fn known(command: &str) -> Result<(&'static str, &'static str), String> {
+    let lower = command.to_lowercase();
+    if let Some(found) = COMMANDS.iter().find(|(name, _)| *name == lower) {
+        return Ok(*found);
+    }
+    let closest = COMMANDS.iter().map(|(name, _)| (strsim::damerau_levenshtein(&lower, name), *name)).min();
+    Err(match closest {
+        Some((distance, name)) if distance * 3 <= name.len() => {
+            format!("there is no {command}; did you mean {name}?")
+        }
+        _ => format!("there is no {command}; /help lists what there is"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(name: &str) -> Conversation {
+        Conversation::User(name.to_owned())
+    }
+
+    fn group(name: &str) -> Conversation {
+        Conversation::Group(name.to_owned())
+    }
+
+    #[test]
+    fn every_command() {
+        let s = str::to_owned;
+        for (line, typed) in [
+            ("hello  there ", Typed::Text(s("hello  there"))),
+            ("//shrug", Typed::Text(s("/shrug"))),
+            ("/msg bob  hi  there", Typed::Message(s("bob"), s("hi  there"))),
+            ("/MSG bob /x", Typed::Message(s("bob"), s("/x"))),
+            ("/to bob@home", Typed::To(user("bob@home"))),
+            ("/to #grup1", Typed::To(group("grup1"))),
+            ("/to #", Typed::To(user("#"))),
+            ("/join\t#grup1", Typed::Join(s("grup1"))),
+            ("/group grup1", Typed::Create(s("grup1"))),
+            ("/leave", Typed::Leave(None)),
+            ("/leave grup1", Typed::Leave(Some(s("grup1")))),
+            ("/members", Typed::Members(None)),
+            ("/users", Typed::Users),
+            ("/groups", Typed::Groups),
+            ("/whoami", Typed::Whoami),
+            ("/raw  SEND bob  x", Typed::Raw(s("SEND bob  x"))),
+            ("/help", Typed::Help),
+            ("/quit ", Typed::Quit),
+        ] {
+            assert_eq!(Typed::parse(line), Ok(Some(typed)), "{line}");
+        }
+        assert_eq!(Typed::parse(" \t"), Ok(None));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (line, error) in [
+            ("/msg bob", "write /msg NAME TEXT"),
+            ("/join", "write /join GROUP"),
+            ("/join a b", "write /join GROUP"),
+            ("/raw", "write /raw REQUEST ..."),
+            ("/users all", "/users stands alone"),
+            ("/usres", "there is no /usres; did you mean /users?"),
+            ("/mgs bob hi", "there is no /mgs; did you mean /msg?"),
+            ("/frobnicate", "there is no /frobnicate; /help lists what there is"),
+        ] {
+            assert_eq!(Typed::parse(line), Err(error.to_owned()));
+        }
+    }
+
+    #[test]
+    fn help_names_every_command() {
+        for (command, _) in COMMANDS {
+            assert!(HELP.lines().any(|line| line.starts_with(command)), "{command}");
+            assert_ne!(Typed::parse(&format!("{command} x y")), Ok(None), "{command} is read");
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Sockets: accepting, reading, writing.
+
+use std::{
+    cell::Cell,
+    io::{self, ErrorKind, IoSlice, Read, Write},
+    net::{TcpListener, TcpStream},
+    rc::Rc,
+    time::Duration,
+};
+
+use obrolan::{ConnId, Outgoing, Refused, wire};
+use smol::{Async, Timer, future};
+
+use super::{hub::Hub, signal::Signal};
+
+/// A connection's socket and what its tasks tell each other.
+pub(super) struct Socket {
+    stream: Async<TcpStream>,
+    /// The engine takes bytes again.
+    pub(super) readable: Signal,
+    /// A task waits until the socket takes more.
+    pub(super) blocked: Cell<bool>,
+}
+
+/// What one attempt to write did.
+pub(super) enum Written {
+    /// This many bytes went.
+    Bytes(usize),
+    /// The socket takes no more now.
+    Blocked,
+    /// The connection is gone.
+    Gone,
+}
+
+impl Socket {
+    /// Writes as much of these as one system call takes.
+    pub(super) fn write(&self, outgoing: Outgoing<'_>) -> Written {
+        const MOST: usize = 64;
+        let mut slices = [IoSlice::new(&[]); MOST];
+        let mut count = 0;
+        for (slice, bytes) in slices.iter_mut().zip(outgoing) {
+            *slice = IoSlice::new(bytes);
+            count += 1;
+        }
+        if count == 0 {
+            return Written::Bytes(0);
+        }
+        loop {
+            match self.stream.get_ref().write_vectored(&slices[..count]) {
+                Ok(n) => return Written::Bytes(n),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Written::Blocked,
+                Err(_) => return Written::Gone,
+            }
+        }
+    }
+
+    /// Waits until the socket takes more bytes.
+    pub(super) async fn writable(&self) -> io::Result<()> {
+        self.stream.writable().await
+    }
+
+    /// Ends both directions: the peer is told, and the reading task wakes up.
+    pub(super) fn shut_down(&self) {
+        // It fails only if the peer was first.
+        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// Takes connections as they come, forever.
+pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                if let Err(error) = stream.get_ref().set_nodelay(true) {
+                    tracing::debug!(%peer, "the connection was over before it began: {error}");
+                    continue;
+                }
+                match hub.connect(peer.ip()) {
+                    Ok(conn) => {
+                        tracing::debug!(%peer, ?conn, "connected");
+                        let socket = Rc::new(Socket {
+                            stream,
+                            readable: Signal::default(),
+                            blocked: Cell::new(false),
+                        });
+                        hub.opened(conn, socket.clone());
+                        hub.spawn(read(hub.clone(), conn, socket));
+                    }
+                    Err(refused) => refuse(stream.get_ref(), refused),
+                }
+                // The next may be there already, but those who are connected have their turn first.
+                future::yield_now().await;
+            }
+            Err(error) => {
+                // Mostly there are no descriptors left; until one is free, asking again would only turn in circles.
+                tracing::warn!("cannot take a connection ({error}); trying again in 100 ms");
+                Timer::after(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Tells why the connection is not taken, if its socket takes that much.
+fn refuse(mut stream: &TcpStream, why: Refused) {
+    tracing::warn!("refused a connection: {why}");
+    let mut response = Vec::new();
+    wire::Object::error(&mut response, None, wire::Code::Busy).end_frame();
+    let _ = stream.write(&response);
+}
+
+/// Reads a connection to its end.
+async fn read(hub: Rc<Hub>, conn: ConnId, socket: Rc<Socket>) {
+    let mut kept = Vec::new();
+    loop {
+        hub.wait_for_store().await;
+        let filled = hub.with_buffer(|buffer| match socket.stream.get_ref().read(buffer) {
+            Ok(0) => Taken::Eof,
+            Ok(n) => match hub.received(conn, &buffer[..n]) {
+                None => Taken::Over,
+                Some(consumed) if consumed == n => Taken::All { full: n == buffer.len() },
+                Some(consumed) => {
+                    kept.extend_from_slice(&buffer[consumed..n]);
+                    Taken::Kept
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Taken::All { full: false },
+            Err(error) if error.kind() == ErrorKind::Interrupted => Taken::All { full: true },
+            Err(_) => Taken::Gone,
+        });
+        match filled {
+            // There is likely more, but others have their turn first.
+            Taken::All { full: true } => future::yield_now().await,
+            Taken::All { full: false } => {
+                if socket.stream.readable().await.is_err() {
+                    return hub.gone(conn);
+                }
+            }
+            Taken::Kept => {
+                let mut start = 0;
+                while start < kept.len() {
+                    socket.readable.wait().await;
+                    match hub.received(conn, &kept[start..]) {
+                        Some(consumed) => start += consumed,
+                        None => return,
+                    }
+                }
+                kept = Vec::new();
+            }
+            Taken::Eof => return hub.end_of_stream(conn),
+            Taken::Gone => return hub.gone(conn),
+            Taken::Over => return,
+        }
+    }
+}
+
+/// What one attempt to read did.
+enum Taken {
+    /// The engine has all of it; `full` if there is likely more.
+    All { full: bool },
+    /// Some is kept until the engine takes it.
+    Kept,
+    /// The peer sends nothing more.
+    Eof,
+    /// The connection failed.
+    Gone,
+    /// The engine has closed the connection.
+    Over,
+}

@@ -1,0 +1,296 @@
+//! The server: one engine, its connections, its store.
+//!
+//! One thread owns the engine and runs every task of the server; handing the engine a connection's bytes is a function call. Readers
+//! feed it, and when all that are ready have done so, the hub does what the engine wants done: that gathers the
+//! writes of each connection into one system call, and the records of all into one commit. Only the store and the hashing of
+//! passwords have threads of their own. Nothing here knows the protocol.
+
+mod connections;
+mod hub;
+mod passwords;
+mod signal;
+
+use std::{
+    future::Future,
+    io,
+    net::{SocketAddr, TcpListener},
+    path::PathBuf,
+    rc::Rc,
+    thread,
+};
+
+use obrolan::{Engine, RecoveryError, Seq, Time};
+use smol::{Async, LocalExecutor, channel, future};
+
+use crate::{
+    config::{Address, ServerConfig, Storage},
+    store::{Loaded, SqliteStore, Store, StoreError, Worker},
+};
+use hub::Hub;
+
+/// A server that is bound to its address and has read its store; [`run`](Self::run) makes it serve.
+///
+/// ```
+/// use obrolan_server::{config::ServerConfig, server::Server};
+/// let config = ServerConfig::from_toml("listen = '127.0.0.1:0'\nstorage = 'memory'", "example").unwrap();
+/// let server = Server::bind(&config).unwrap().spawn().unwrap();
+/// println!("it listens on {}", server.local_addr());
+/// server.stop().unwrap();
+/// ```
+pub struct Server {
+    config: ServerConfig,
+    engine: Engine,
+    store: Option<Box<dyn Store>>,
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    created: bool,
+    /// How many records of the store are in no snapshot.
+    journal: usize,
+}
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address could not be bound.
+    #[error("cannot listen on {address} ({source}); {}", advice(.source))]
+    Listen {
+        /// The address as it was configured.
+        address: Address,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// The store does not open or is damaged.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store is whole, but the engine cannot go on from it.
+    #[error("the data in {} cannot be used: {source}", folder.display())]
+    Recovery {
+        /// The data folder.
+        folder: PathBuf,
+        /// The engine's reason.
+        source: RecoveryError,
+    },
+    /// The engine refuses the configuration.
+    #[error("the configuration cannot be used: {0}")]
+    Config(#[from] obrolan::ConfigError),
+    /// The system has no random numbers, threads or file descriptors to give.
+    #[error("the system cannot give what a server needs ({0}); see its limits")]
+    System(#[from] io::Error),
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there: stop it, or choose another port with --listen"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need privileges: choose another with --listen",
+        io::ErrorKind::AddrNotAvailable => "this machine has no such address: choose another with --listen",
+        _ => "choose another address with --listen",
+    }
+}
+
+/// Why a running server ended.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A thread of the server could not be started, or its sockets failed.
+    #[error("the system failed the server ({0}); see its limits, then start the server again")]
+    System(#[from] io::Error),
+    /// The store's thread died.
+    #[error(
+        "the store's thread died, so nothing can be kept any more; see the log, then start the server again"
+    )]
+    StoreDied,
+}
+
+impl Server {
+    /// Opens the store, rebuilds the engine from it and binds the address. From here on the system takes connections;
+    /// they are served by [`run`](Self::run).
+    ///
+    /// # Errors
+    /// Anything that keeps it from serving, in words for the person who started it.
+    pub fn bind(config: &ServerConfig) -> Result<Server, StartError> {
+        let mut created = false;
+        let mut store: Option<Box<dyn Store>> = match config.storage {
+            Storage::Memory => None,
+            Storage::Disk => {
+                let (store, made) = SqliteStore::open(&config.data)?;
+                created = made;
+                Some(Box::new(store))
+            }
+        };
+        let (engine, journal) = match &mut store {
+            None => (Engine::new(config.engine(), seed()?, now())?, 0),
+            Some(store) => recover(config, &mut **store)?,
+        };
+        // As many descriptors as the system lets this process have: each connection takes one.
+        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+            tracing::warn!("the limit of open files stays as it is: {error}");
+        }
+        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
+        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
+        Ok(Server { config: config.clone(), engine, store, listener, local_addr, created, journal })
+    }
+
+    /// The address it is bound to.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Whether the data folder was made now.
+    #[must_use]
+    pub fn created(&self) -> bool {
+        self.created
+    }
+
+    /// How many accounts there are.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.engine.accounts()
+    }
+
+    /// Serves until `stop` is ready, then stops gracefully: subscribers are told, what was asked is answered, all is stored.
+    ///
+    /// # Errors
+    /// The server cannot go on. What was answered OK is stored.
+    pub fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
+        let executor = Rc::new(LocalExecutor::new());
+        let (store_done, stored) = channel::unbounded();
+        let worker = self.store.map(|store| Worker::spawn(store, store_done)).transpose()?;
+        let (passwords, hashed) = passwords::Pool::start()?;
+        let hub = Rc::new(Hub::new(
+            self.config,
+            self.engine,
+            worker,
+            self.journal,
+            passwords,
+            Rc::downgrade(&executor),
+        ));
+        let listener = Async::new(self.listener)?;
+        let served = smol::block_on(executor.run(async {
+            let accepting = executor.spawn(connections::accept(hub.clone(), listener));
+            let background = [
+                executor.spawn(hub::pump(hub.clone())),
+                executor.spawn(hub::timeouts(hub.clone())),
+                executor.spawn(hub::passwords(hub.clone(), hashed)),
+            ];
+            let storing = executor.spawn(hub::stored(hub.clone(), stored));
+            let stopped = future::or(
+                async {
+                    stop.await;
+                    Ok(())
+                },
+                hub.failure(),
+            )
+            .await;
+            accepting.cancel().await;
+            hub.shut_down().await;
+            for task in background {
+                task.cancel().await;
+            }
+            storing.cancel().await;
+            stopped
+        }));
+        hub.close();
+        served
+    }
+
+    /// Serves on a thread of its own, in this process.
+    ///
+    /// # Errors
+    /// The system has no thread to give.
+    pub fn spawn(self) -> io::Result<RunningServer> {
+        let local_addr = self.local_addr;
+        let (stop, stopped) = channel::bounded::<()>(1);
+        let until = async move {
+            // Being told and being let go are the same.
+            let _ = stopped.recv().await;
+        };
+        let thread = thread::Builder::new().name("obrolan".to_owned()).spawn(|| self.run(until))?;
+        Ok(RunningServer { local_addr, stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A server in this process. Dropping it stops it.
+pub struct RunningServer {
+    local_addr: SocketAddr,
+    stop: Option<channel::Sender<()>>,
+    thread: Option<thread::JoinHandle<Result<(), RunError>>>,
+}
+
+impl RunningServer {
+    /// The address it listens on.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Stops it gracefully and waits until it has.
+    ///
+    /// # Errors
+    /// It could not go on, now or earlier.
+    ///
+    /// # Panics
+    /// If its thread did, with the same panic.
+    pub fn stop(mut self) -> Result<(), RunError> {
+        self.stop = None;
+        let thread = self.thread.take().expect("it is stopped once");
+        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take() {
+            // Whoever wants to know how it went calls stop.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The engine from what the store holds, and how many records that took.
+fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<(Engine, usize), StartError> {
+    let mut recovery = Engine::recover(config.engine(), seed()?)?;
+    let (mut failed, mut journal) = (None, 0);
+    let loaded = store.load(&mut |loaded| {
+        let taken = match loaded {
+            Loaded::Snapshot { bytes, .. } => recovery.snapshot(bytes),
+            Loaded::Record { seq, record } => {
+                journal += 1;
+                recovery.record(Seq(seq), record)
+            }
+        };
+        taken.map_err(|error| {
+            let text = error.to_string();
+            failed = Some(error);
+            text
+        })
+    });
+    let recovered = match failed {
+        Some(error) => Err(error),
+        None => {
+            loaded?;
+            recovery.start(now())
+        }
+    };
+    match recovered {
+        Ok(engine) => Ok((engine, journal)),
+        Err(source) => Err(StartError::Recovery { folder: config.data.clone(), source }),
+    }
+}
+
+fn seed() -> io::Result<[u8; 32]> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::from)?;
+    Ok(seed)
+}
+
+/// The time, as the engine is told it.
+fn now() -> Time {
+    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Time(since_epoch.map_or(0, |since| since.as_millis() as u64))
+}

@@ -1,0 +1,181 @@
+//! What the engine promises its host and its peers, whatever they do.
+
+use obrolan::{
+    Answer, ApiError, Closed, Config, Engine, Limits, Peer, RecoveryError, Seq, Service, Time,
+    testing::{Work, World},
+};
+
+/// A world that journals, with a host for passwords and messages, and somebody logged in for every name.
+fn world(names: &[&str], limits: Limits) -> World {
+    let config = Config {
+        persistence: true,
+        passwords: Service::Host,
+        messages: Service::Host,
+        limits,
+        ..Config::default()
+    };
+    let mut world = World::new(config, [1; 32], Time(1_795_424_400_000));
+    for name in names {
+        let conn = world.connect(Peer::Local).unwrap();
+        world.say(conn, format!("REGISTER {name} secret ID {name}\nAUTH {name} secret\n").as_bytes());
+        world.settle();
+        assert!(world.frames(conn)[1].contains("tokenid"));
+    }
+    world
+}
+
+/// Says a line, does all there is to do, and returns what its connection read because of it.
+fn ask(world: &mut World, conn: usize, line: &str) -> Vec<String> {
+    let before = world.frames(conn).len();
+    world.say(conn, format!("{line}\n").as_bytes());
+    world.settle();
+    world.frames(conn).split_off(before)
+}
+
+#[test]
+fn a_session_lost_with_the_store_is_nobody_elses() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    let lost = world.connect(Peer::Local).unwrap();
+    world.say(lost, b"AUTH ann secret\n");
+    world.answer(0, Work::Done);
+    world.fail(1);
+    world.settle();
+    assert!(world.frames(lost)[0].contains("unavailable"));
+    let other = world.connect(Peer::Local).unwrap();
+    assert!(ask(&mut world, other, "AUTH bob secret")[0].contains("tokenid"));
+    assert!(ask(&mut world, lost, "WHOAMI")[0].contains("no_session"));
+}
+
+#[test]
+fn while_the_store_is_down_requests_are_answered_at_once() {
+    let mut world = world(&["ann"], Limits::default());
+    world.say(0, b"ADD_GROUP one\nADD_GROUP two\n");
+    world.fail(2);
+    world.say(0, b"WHOAMI\nPING\n");
+    world.read(0, usize::MAX);
+    let codes: Vec<bool> = world.frames(0)[2..].iter().map(|frame| frame.contains("unavailable")).collect();
+    assert_eq!(codes, [true, true, true, false]);
+}
+
+#[test]
+fn a_subscriber_is_sent_again_what_was_lost_on_its_way() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann durable");
+    world.say(0, b"SUBSCRIBE\n");
+    // The message is read behind a record that the store then loses; the message itself it has.
+    world.say(1, b"ADD_GROUP lost\n");
+    world.answer(0, Work::Done);
+    world.fail(1);
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("durable"), "{:?}", world.frames(0));
+}
+
+#[test]
+fn a_subscription_takes_only_what_was_read_for_it() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    for text in ["one", "two", "three"] {
+        ask(&mut world, 1, &format!("SEND ann {text}"));
+    }
+    world.say(0, b"SUBSCRIBE 2\nSUBSCRIBE\n");
+    world.settle();
+    let frames = world.frames(0);
+    let events: Vec<&String> = frames.iter().filter(|frame| frame.contains("\"event\"")).collect();
+    assert_eq!(events.len(), 3, "{events:?}");
+}
+
+#[test]
+fn a_read_that_failed_is_tried_again_with_the_next_message() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann one");
+    world.say(0, b"SUBSCRIBE\n");
+    world.persist(9);
+    world.read(0, usize::MAX);
+    world.answer(0, Work::Failed);
+    ask(&mut world, 1, "SEND ann two");
+    let frames = world.frames(0);
+    assert!(frames[3].contains("one") && frames[4].contains("two"), "{frames:?}");
+}
+
+#[test]
+fn nothing_follows_the_goodbye() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 0, "SUBSCRIBE");
+    world.say(0, b"QUIT\n");
+    world.say(1, b"SEND ann wait\n");
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("sampai jumpa"));
+    assert!(!world.is_open(0));
+}
+
+#[test]
+fn who_neither_asks_nor_reads_is_let_go() {
+    let limits = Limits { idle_before_session: 1000, ..Limits::default() };
+    let mut world = world(&[], limits);
+    let (silent, half) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
+    world.say(silent, b"PING\n");
+    world.say(half, b"PING\n");
+    world.end(half, Closed::Eof);
+    for _ in 0..4 {
+        world.wait(1000);
+    }
+    assert!(!world.is_open(silent) && !world.is_open(half));
+}
+
+#[test]
+fn who_ends_has_time_to_read_the_last_answer() {
+    let mut world = world(&["ann"], Limits { idle_before_session: 1000, ..Limits::default() });
+    world.wait(900);
+    world.wait(900);
+    world.say(0, b"WHOAMI\n");
+    world.wait(5000);
+    world.end(0, Closed::Eof);
+    world.wait(999);
+    assert!(world.is_open(0));
+    world.read(0, 1);
+    world.wait(999);
+    world.settle();
+    assert!(world.frames(0)[2].contains("ann") && !world.is_open(0));
+}
+
+#[test]
+fn an_old_password_opens_nothing_once_it_is_changed() {
+    let mut world = world(&["ann"], Limits::default());
+    let late = world.connect(Peer::Local).unwrap();
+    world.say(late, b"AUTH ann secret\n");
+    world.say(0, b"PASSWD secret other\n");
+    world.answer(1, Work::Done);
+    world.answer(1, Work::Done);
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("password diganti"));
+    assert!(world.frames(late)[0].contains("bad_credentials"), "{:?}", world.frames(late));
+}
+
+#[test]
+fn a_body_that_is_not_there_is_the_hosts_mistake() {
+    let mut world = world(&["ann"], Limits::default());
+    ask(&mut world, 0, "SEND ann hello");
+    world.say(0, b"INBOX\n");
+    let (ticket, now) = (world.asked()[0].0, world.now());
+    let answer = |bodies: &[&[u8]]| Answer::Messages(bodies.iter().map(|body| body.to_vec()).collect());
+    assert_eq!(world.engine().answer(now, ticket, answer(&[])), Err(ApiError::WrongAnswer));
+    assert_eq!(world.engine().answer(now, ticket, answer(&[b""])), Err(ApiError::WrongAnswer));
+    // The same records for an engine that keeps bodies itself: their host did.
+    let config = Config { persistence: true, ..Config::default() };
+    let mut recovery = Engine::recover(config, [0; 32]).unwrap();
+    for seq in 1..=world.journal().0.0 {
+        recovery.record(Seq(seq), world.record(Seq(seq))).unwrap();
+    }
+    assert_eq!(recovery.start(now).err(), Some(RecoveryError::NoBody { id: 1 }));
+}
+
+#[test]
+fn attempts_are_counted_for_an_account_in_every_spelling_of_it() {
+    let mut world = world(&["ann"], Limits::default());
+    let mut last = String::new();
+    for at in 0..11 {
+        let peer = Peer::Address([192, 0, 2, at].into());
+        let conn = world.connect(peer).unwrap();
+        last = ask(&mut world, conn, "AUTH ann@localhost wrong").remove(0);
+    }
+    assert!(last.contains("throttled"), "{last}");
+}
