@@ -72,11 +72,11 @@ pub struct NotEncodable {
 }
 
 /// The most parameters a request has.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 
 /// A parameter's value.
 #[derive(Clone, Copy)]
-enum Value<'a> {
+pub(super) enum Value<'a> {
     Absent,
     Text(&'a str),
     Number(u64),
@@ -202,7 +202,7 @@ impl<'a> Words<'a> {
 }
 
 impl<'a> Request<'a> {
-    fn new(kind: Kind, [a, b, c, d]: [Value<'a>; MOST]) -> Request<'a> {
+    pub(super) fn new(kind: Kind, [a, b, c, d]: [Value<'a>; MOST]) -> Request<'a> {
         match kind {
             Kind::Auth => Request::Auth { user: a.text(), password: b.text() },
             Kind::Logout => Request::Logout,

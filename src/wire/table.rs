@@ -169,7 +169,7 @@ requests! {
         Some("pong"),
         [(UNKNOWN, &[BadParameters])],
         "See whether the server is there.";
-    Help "HELP" Unused [optional(word("request"))],
+    Help "HELP" Unused [optional(word("name"))],
         None,
         [(UNKNOWN, &[UnknownRequest, BadParameters])],
         "This list, or one request of it.";
