@@ -83,6 +83,9 @@ struct Store {
 /// Records after which a host with snapshots makes one.
 const SNAPSHOT_EVERY: usize = 5;
 
+/// What a host says to a connection that the engine does not take, before it closes it.
+const REFUSED: &[u8] = br#"{"status":"ERROR","data":"request tidak dikenali","code":"busy"}"#;
+
 /// 2026-11-23T09:00:00.000Z.
 const START: Time = Time(1_795_424_400_000);
 
@@ -291,8 +294,10 @@ impl EngineDoor {
 impl Door for EngineDoor {
     fn connect(&mut self, name: &str, from: Option<IpAddr>) {
         let peer = from.map_or(Peer::Local, Peer::Address);
-        let id = self.engine.connect(self.now, peer).ok();
-        let came = if id.is_none() { VecDeque::from([Came::Closed]) } else { VecDeque::new() };
+        let (id, came) = match self.engine.connect(self.now, peer) {
+            Ok(id) => (Some(id), VecDeque::new()),
+            Err(_) => (None, VecDeque::from([Came::Frame(REFUSED.to_vec()), Came::Closed])),
+        };
         let conn = Conn {
             id,
             input: VecDeque::new(),

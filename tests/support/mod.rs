@@ -2,6 +2,9 @@
 //!
 //! The format is described in tests/transcripts/README.md.
 
+// Every test file includes this module and uses a part of it.
+#![allow(dead_code)]
+
 pub(crate) mod coverage;
 pub(crate) mod play;
 pub(crate) mod template;
