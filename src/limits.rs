@@ -76,6 +76,8 @@ pub struct Limits {
     pub group_members: usize,
     /// Groups that a user is in.
     pub groups_per_user: usize,
+    /// Requests of a user that are remembered by their dedupe keys for 24 hours; a request with another key is answered `busy`.
+    pub dedupe_keys: usize,
     /// Accounts.
     pub users: usize,
     /// Realms.
@@ -126,6 +128,7 @@ impl Default for Limits {
             idle_before_session: 5 * 60_000,
             group_members: 10_000,
             groups_per_user: 1000,
+            dedupe_keys: 100_000,
             users: 1_000_000,
             realms: 1000,
             password_queue: 256,
@@ -173,6 +176,7 @@ impl Config {
             ("idle_before_session", usize::from(limits.idle_before_session > 0)),
             ("group_members", limits.group_members),
             ("groups_per_user", limits.groups_per_user),
+            ("dedupe_keys", limits.dedupe_keys),
             ("users", limits.users),
             ("realms", limits.realms),
             ("password_queue", limits.password_queue),
