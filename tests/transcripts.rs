@@ -1,8 +1,9 @@
-//! Plays tests/transcripts against the engine in memory.
+//! Plays tests/transcripts against the engine in memory, and looks whether they cover the protocol.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
-use support::{play::play_all, transcript::Transcript};
+use obrolan::wire::{Code, REQUESTS};
+use support::{coverage, play::play_all, transcript::Transcript};
 
 #[path = "support/engine_door.rs"]
 mod engine_door;
@@ -44,4 +45,42 @@ fn every_transcript_is_played() {
             transcript.name
         );
     }
+}
+
+/// What no transcript can show, and why.
+const EXCEPTIONS: &[(&str, Code, &str)] = &[];
+
+#[test]
+fn every_request_has_a_transcript_with_its_codes() {
+    let transcripts = transcripts();
+    let mut shown = BTreeSet::new();
+    let mut missing = Vec::new();
+    for transcript in &transcripts {
+        shown.extend(coverage::answers(transcript));
+    }
+    for spec in REQUESTS {
+        let name = spec.name.to_lowercase();
+        match transcripts.iter().find(|transcript| transcript.name == name) {
+            None => missing.push(format!("{name}.txt")),
+            Some(transcript) => {
+                if !coverage::answers(transcript).contains(&(spec.name, "OK".to_owned())) {
+                    missing.push(format!("{} OK, in {name}.txt", spec.name));
+                }
+            }
+        }
+        for code in spec.errors.iter().flat_map(|(_, codes)| codes.iter()) {
+            let excepted = EXCEPTIONS.iter().any(|(name, except, _)| *name == spec.name && except == code);
+            match (shown.contains(&(spec.name, code.to_string())), excepted) {
+                (false, false) => missing.push(format!("{} {code}", spec.name)),
+                (true, true) => missing.push(format!("{} {code} is shown: it is no exception", spec.name)),
+                _ => {}
+            }
+        }
+    }
+    for code in [Code::UnknownRequest, Code::TooLong, Code::InvalidUtf8, Code::Busy] {
+        if !shown.contains(&("-", code.to_string())) {
+            missing.push(format!("{code} to what is no request"));
+        }
+    }
+    assert!(missing.is_empty(), "tests/transcripts lacks\n  {}", missing.join("\n  "));
 }

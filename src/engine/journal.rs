@@ -90,11 +90,18 @@ impl Engine {
         self.journal.records_start = 0;
         for conn in self.connections.ids() {
             if let Some(held) = self.connections.get_mut(conn) {
-                let lost = held.outbox.fail(from, self.journal.durable);
+                let taken_back = held.outbox.fail(from, self.journal.durable);
                 held.gate = Seq(0);
+                // Whoever was told that they are not logged in must not act for anybody.
+                if taken_back.login {
+                    held.session = None;
+                }
                 // A message may have waited for a later record than its own: what is left of those is sent again.
-                if let (Some(lost), Some(subscription)) = (lost, &mut held.subscription) {
-                    subscription.cursor = subscription.cursor.min(MessageId(lost.0 - 1));
+                if let (Some(first), Some(subscription)) = (taken_back.message, &mut held.subscription) {
+                    subscription.cursor = subscription.cursor.min(MessageId(first.0 - 1));
+                }
+                if taken_back.subscription {
+                    self.unsubscribe(conn);
                 }
             }
             self.announce(conn);

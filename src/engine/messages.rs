@@ -51,7 +51,8 @@ impl Engine {
         if self.config.messages == Service::Inside {
             // Bodies that the fullest mailboxes are about to make room for.
             let mailboxes = recipients.iter().map(|user| &self.state.user(*user).mailbox);
-            self.memory.release(mailboxes.filter(|held| held.len() >= limit).filter_map(Mailbox::oldest));
+            let full = mailboxes.filter(|held| held.len() >= limit);
+            self.memory.release(full.filter_map(Mailbox::oldest_of_groups));
         }
         let (id, prev, now) = (self.state.next_message(), group.last, self.now);
         let record =
@@ -61,7 +62,9 @@ impl Engine {
             message(out, id, &engine.state.user(actor.user).name, group, Some(group), now, text);
         });
         if self.config.messages == Service::Inside {
-            self.memory.insert(id, &self.journal.records[body.clone()], recipients.len() as u32);
+            let holds = |user: &&UserNo| self.state.user(**user).mailbox.newest() == Some(id);
+            let held = recipients.iter().filter(holds).count();
+            self.memory.insert(id, &self.journal.records[body.clone()], held as u32);
         }
         self.sent_message(actor.conn, Kind::SendGroup, id);
         self.push_group_message(id, body, &recipients);

@@ -39,6 +39,17 @@ pub(super) enum Content {
     Other,
 }
 
+/// What [`Outbox::fail`] took back.
+#[derive(Default)]
+pub(super) struct TakenBack {
+    /// The first message that went.
+    pub(super) message: Option<MessageId>,
+    /// Whether a login or a RESUME was answered `unavailable`.
+    pub(super) login: bool,
+    /// Whether a SUBSCRIBE was.
+    pub(super) subscription: bool,
+}
+
 enum Body {
     /// This many bytes of `own`.
     Own(usize),
@@ -127,11 +138,11 @@ impl Outbox {
     }
 
     /// Takes back all that is held behind `from` or later records, which will never be durable: an answer becomes
-    /// `unavailable`, an event goes. Returns the first message that went.
-    pub(super) fn fail(&mut self, from: Seq, durable: Seq) -> Option<MessageId> {
+    /// `unavailable`, an event goes.
+    pub(super) fn fail(&mut self, from: Seq, durable: Seq) -> TakenBack {
         let old = std::mem::take(self);
         let mut own = &old.own[old.own_start..];
-        let mut lost = None;
+        let mut taken_back = TakenBack::default();
         for part in old.parts {
             let bytes = match &part.body {
                 Body::Own(len) => own.split_off(..*len).expect("own holds the bytes of its parts"),
@@ -142,20 +153,26 @@ impl Outbox {
                 (false, content, Body::Own(_)) => {
                     self.write(part.gate, durable, content, |out| out.extend_from_slice(bytes));
                 }
-                (true, Content::Answer(kind, tag), _) => self.write(Seq(0), durable, part.content, |out| {
-                    Object::error(out, Some(kind), Code::Unavailable).end();
-                    let end = bytes.len() - usize::from(tag) - END.len() - 1;
-                    out.pop();
-                    out.extend_from_slice(&bytes[end..]);
-                }),
-                (true, Content::Message(id), _) => lost = lost.or(Some(id)),
+                (true, Content::Answer(kind, tag), _) => {
+                    taken_back.login |= matches!(kind, Kind::Auth | Kind::Resume);
+                    taken_back.subscription |= kind == Kind::Subscribe;
+                    self.write(Seq(0), durable, part.content, |out| {
+                        Object::error(out, Some(kind), Code::Unavailable).end();
+                        let end = bytes.len() - usize::from(tag) - END.len() - 1;
+                        out.pop();
+                        out.extend_from_slice(&bytes[end..]);
+                    });
+                }
+                (true, Content::Message(id), _) => {
+                    taken_back.message.get_or_insert(id);
+                }
                 (true, Content::Other, _) => {}
             }
         }
         // What was sent of the first part was durable, so that part is there still.
         self.sent = old.sent;
         self.len -= old.sent;
-        lost
+        taken_back
     }
 }
 
@@ -224,7 +241,7 @@ mod tests {
         outbox.write(Seq(0), Seq(0), Content::Answer(Kind::Ping, 0), |out| out.extend(b"pong"));
         assert_eq!(ready(&outbox, 1), b"oneevent");
         outbox.sent(1);
-        assert_eq!(outbox.fail(Seq(2), Seq(1)), Some(MessageId(8)));
+        assert_eq!(outbox.fail(Seq(2), Seq(1)).message, Some(MessageId(8)));
         let unavailable = "{\"status\":\"ERROR\",\"data\":\"pesan tidak terkirim\",\"code\":\"unavailable\",\"tag\":7}\r\n\r\n";
         assert_eq!(ready(&outbox, 1), format!("neevent{unavailable}pong").as_bytes());
         assert_eq!(outbox.len(), ready(&outbox, 1).len());

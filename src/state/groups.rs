@@ -122,9 +122,7 @@ impl State {
         session.group = Some(group);
         sent_to.last = id;
         for member in sent_to.members.iter().filter(|member| member.user != session.user) {
-            let mailbox = &mut self.users[member.user.0 as usize].mailbox;
-            mailbox.make_room(mailbox_limit);
-            mailbox.push(id);
+            self.users[member.user.0 as usize].mailbox.push_group(id, mailbox_limit);
         }
         self.last_message = id;
         Ok(())

@@ -1,42 +1,52 @@
 //! The messages a user has not confirmed yet.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{VecDeque, vec_deque},
+    iter::{Copied, Peekable},
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::MessageId;
 
-/// The ids of a user's unconfirmed messages, in order: at most 16 bytes each, spare room included.
+/// The ids of a user's unconfirmed messages: at most 16 bytes each, spare room included.
+///
+/// Private messages and those of groups stand apart, each in order: a full mailbox drops the oldest of groups alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Mailbox {
-    ids: VecDeque<MessageId>,
-    /// Messages that had to go unread since the last confirmation.
+    private: VecDeque<MessageId>,
+    group: VecDeque<MessageId>,
+    /// Messages of groups that had to go unread since the last confirmation.
     gap: u64,
 }
 
 impl Mailbox {
     pub(super) fn push(&mut self, id: MessageId) {
-        self.ids.push_back(id);
+        self.private.push_back(id);
     }
 
-    /// Drops the oldest if there are `limit` already.
-    pub(super) fn make_room(&mut self, limit: u64) {
-        if self.len() as u64 >= limit && self.ids.pop_front().is_some() {
+    /// Adds a message of a group. If there are `limit` already, the oldest of groups goes, be it this one.
+    pub(super) fn push_group(&mut self, id: MessageId, limit: u64) {
+        let full = self.len() as u64 >= limit;
+        self.group.push_back(id);
+        if full {
+            self.group.pop_front();
             self.gap += 1;
         }
     }
 
     pub(super) fn confirm(&mut self, up_to: MessageId) {
-        let count = self.position_after(up_to);
-        self.ids.drain(..count);
-        self.gap = 0;
-        if self.ids.is_empty() {
-            self.ids = VecDeque::new();
+        for ids in [&mut self.private, &mut self.group] {
+            ids.drain(..position_after(ids, up_to));
+            if ids.is_empty() {
+                *ids = VecDeque::new();
+            }
         }
+        self.gap = 0;
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.private.len() + self.group.len()
     }
 
     pub(crate) fn gap(&self) -> u64 {
@@ -44,64 +54,113 @@ impl Mailbox {
     }
 
     pub(crate) fn oldest(&self) -> Option<MessageId> {
-        self.ids.front().copied()
+        self.after(MessageId(0)).next()
+    }
+
+    /// The one that goes when a message of a group comes into the full mailbox.
+    pub(crate) fn oldest_of_groups(&self) -> Option<MessageId> {
+        self.group.front().copied()
     }
 
     pub(crate) fn newest(&self) -> Option<MessageId> {
-        self.ids.back().copied()
+        self.private.back().max(self.group.back()).copied()
     }
 
-    pub(crate) fn after(&self, id: MessageId) -> impl ExactSizeIterator<Item = MessageId> + '_ {
-        self.ids.range(self.position_after(id)..).copied()
+    pub(crate) fn after<'a>(&'a self, id: MessageId) -> InOrder<'a> {
+        let after = |ids: &'a VecDeque<_>| ids.range(position_after(ids, id)..).copied().peekable();
+        InOrder { private: after(&self.private), group: after(&self.group) }
     }
 
-    pub(crate) fn up_to(&self, id: MessageId) -> impl ExactSizeIterator<Item = MessageId> + '_ {
-        self.ids.range(..self.position_after(id)).copied()
-    }
-
-    /// How many ids are `id` or before.
-    fn position_after(&self, id: MessageId) -> usize {
-        // Readers mostly go on from either end.
-        if self.oldest().is_none_or(|oldest| id < oldest) {
-            0
-        } else {
-            self.ids.partition_point(|&held| held <= id)
-        }
+    pub(crate) fn up_to<'a>(&'a self, id: MessageId) -> InOrder<'a> {
+        let up_to = |ids: &'a VecDeque<_>| ids.range(..position_after(ids, id)).copied().peekable();
+        InOrder { private: up_to(&self.private), group: up_to(&self.group) }
     }
 
     /// Whether the ids grow, as a damaged snapshot's may not.
     pub(super) fn is_sound(&self) -> bool {
-        self.ids.iter().is_sorted_by(|a, b| a < b)
+        self.after(MessageId(0)).is_sorted_by(|a, b| a < b)
     }
 }
+
+/// How many ids are `id` or before.
+fn position_after(ids: &VecDeque<MessageId>, id: MessageId) -> usize {
+    // Readers mostly go on from either end.
+    if ids.front().is_none_or(|oldest| id < *oldest) { 0 } else { ids.partition_point(|&held| held <= id) }
+}
+
+/// Ids of a mailbox in their order.
+pub(crate) struct InOrder<'a> {
+    private: Ids<'a>,
+    group: Ids<'a>,
+}
+
+type Ids<'a> = Peekable<Copied<vec_deque::Iter<'a, MessageId>>>;
+
+impl Iterator for InOrder<'_> {
+    type Item = MessageId;
+
+    fn next(&mut self) -> Option<MessageId> {
+        match (self.private.peek(), self.group.peek()) {
+            (Some(private), Some(group)) if group < private => self.group.next(),
+            (Some(_), _) => self.private.next(),
+            (None, _) => self.group.next(),
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.private.len() + self.group.len();
+        (len, Some(len))
+    }
+}
+
+impl ExactSizeIterator for InOrder<'_> {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mailbox(ids: &[u64]) -> Mailbox {
-        let mut mailbox = Mailbox::default();
-        ids.iter().for_each(|id| mailbox.push(MessageId(*id)));
-        mailbox
+    fn mailbox(private: &[u64], group: &[u64]) -> Mailbox {
+        let ids = |ids: &[u64]| ids.iter().map(|id| MessageId(*id)).collect();
+        Mailbox { private: ids(private), group: ids(group), gap: 0 }
+    }
+
+    fn numbers(ids: InOrder<'_>) -> Vec<u64> {
+        ids.map(|id| id.0).collect()
     }
 
     #[test]
-    fn confirming_takes_all_up_to_an_id() {
-        let mut held = mailbox(&[2, 5, 9]);
-        assert_eq!(held.up_to(MessageId(5)).len(), 2);
-        assert_eq!(held.after(MessageId(4)).collect::<Vec<_>>(), [MessageId(5), MessageId(9)]);
+    fn both_kinds_are_read_and_confirmed_in_order() {
+        let mut held = mailbox(&[2, 6, 9], &[1, 5, 7]);
+        assert_eq!(numbers(held.after(MessageId(0))), [1, 2, 5, 6, 7, 9]);
+        assert_eq!(held.after(MessageId(4)).len(), 4);
+        assert_eq!(numbers(held.up_to(MessageId(5))), [1, 2, 5]);
+        assert_eq!((held.oldest(), held.newest()), (Some(MessageId(1)), Some(MessageId(9))));
         held.confirm(MessageId(6));
-        assert_eq!(held, mailbox(&[9]));
+        assert_eq!(held, mailbox(&[9], &[7]));
     }
 
     #[test]
-    fn the_oldest_make_room_and_leave_a_gap() {
-        let mut held = mailbox(&[1, 2]);
-        held.make_room(3);
+    fn the_oldest_of_groups_make_room_and_leave_a_gap() {
+        let mut held = mailbox(&[1, 3], &[2]);
+        held.push_group(MessageId(4), 4);
         assert_eq!(held.gap(), 0);
-        held.make_room(2);
-        assert_eq!((held.gap(), held.oldest()), (1, Some(MessageId(2))));
+        held.push_group(MessageId(5), 4);
+        assert_eq!((held.gap(), numbers(held.after(MessageId(0)))), (1, vec![1, 3, 4, 5]));
         held.confirm(MessageId(1));
         assert_eq!(held.gap(), 0);
+    }
+
+    #[test]
+    fn where_all_are_private_a_message_of_a_group_goes_at_once() {
+        let mut held = mailbox(&[1, 2], &[]);
+        held.push_group(MessageId(3), 2);
+        assert_eq!((held.gap(), numbers(held.after(MessageId(0)))), (1, vec![1, 2]));
+    }
+
+    #[test]
+    fn a_mailbox_out_of_order_is_not_sound() {
+        assert!(mailbox(&[1, 4], &[2, 3]).is_sound());
+        assert!(!mailbox(&[4, 1], &[2]).is_sound());
+        assert!(!mailbox(&[1, 4], &[4]).is_sound());
     }
 }

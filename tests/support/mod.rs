@@ -2,6 +2,7 @@
 //!
 //! The format is described in tests/transcripts/README.md.
 
+pub(crate) mod coverage;
 pub(crate) mod play;
 pub(crate) mod template;
 pub(crate) mod transcript;
