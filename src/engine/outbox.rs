@@ -127,7 +127,7 @@ impl Outbox {
     }
 
     /// Takes back all that is held behind `from` or later records, which will never be durable: an answer becomes
-    /// `unavailable`, an event goes. Returns the first message that went.
+    /// `unavailable`, an event goes. Returns the oldest message that went.
     pub(super) fn fail(&mut self, from: Seq, durable: Seq) -> Option<MessageId> {
         let old = std::mem::take(self);
         let mut own = &old.own[old.own_start..];
@@ -145,7 +145,7 @@ impl Outbox {
                 (true, Content::Answer(kind), _) => self.write(Seq(0), durable, part.content, |out| {
                     Object::error(out, Some(kind), Code::Unavailable).end_frame();
                 }),
-                (true, Content::Message(id), _) => lost = lost.or(Some(id)),
+                (true, Content::Message(id), _) => lost = lost.into_iter().chain([id]).min(),
                 (true, Content::Other, _) => {}
             }
         }
