@@ -22,7 +22,7 @@ pub struct Config {
     pub persistence: bool,
     /// Who hashes and verifies passwords: some 20 ms of work and 19 MiB each.
     pub passwords: Service,
-    /// Who keeps the bodies of messages.
+    /// Who keeps the bodies of messages. A host is given them with the journal, and so needs [`persistence`](Self::persistence).
     pub messages: Service,
 }
 
@@ -155,6 +155,11 @@ pub enum ConfigError {
         /// Its value.
         name: String,
     },
+    /// The host is to keep messages, and is not told of any.
+    #[error(
+        "messages are kept by the host, who is given them with the journal; set persistence, or messages: Service::Inside"
+    )]
+    MessagesWithoutJournal,
 }
 
 impl Config {
@@ -186,6 +191,9 @@ impl Config {
         if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {
             return Err(ConfigError::ZeroLimit(name));
         }
+        if self.messages == Service::Host && !self.persistence {
+            return Err(ConfigError::MessagesWithoutJournal);
+        }
         let admins = self.accounts.admins.iter().map(|name| ("the admin", name));
         for (what, name) in admins.chain([("the realm", &self.realm)]) {
             if names::key(name).is_none() {
@@ -206,6 +214,8 @@ mod tests {
         assert_eq!(config.check(), Ok(()));
         config.accounts.admins.push("no name".to_owned());
         assert!(config.check().unwrap_err().to_string().contains("the admin \"no name\" is no name"));
+        config.messages = Service::Host;
+        assert_eq!(config.check(), Err(ConfigError::MessagesWithoutJournal));
         config.limits.users = 0;
         assert_eq!(config.check(), Err(ConfigError::ZeroLimit("users")));
     }

@@ -164,7 +164,7 @@ impl Outbox {
                     });
                 }
                 (true, Content::Message(id), _) => {
-                    taken_back.message.get_or_insert(id);
+                    taken_back.message = taken_back.message.into_iter().chain([id]).min();
                 }
                 (true, Content::Other, _) => {}
             }
