@@ -279,11 +279,11 @@ fn a_stop_while_the_disk_is_full_is_graceful() {
     ani.register("ani");
     let sent = id(&ani.ok("SEND ani satu"));
     ani.ok("SUBSCRIBE");
+    assert_eq!(id(&ani.event()), sent);
     disk.fill(&server);
     assert_eq!(ani.code("SEND ani dua"), "unavailable");
     let asked = Instant::now();
     server.signal("TERM");
-    assert_eq!(id(&ani.event()), sent);
     assert_eq!(ani.event()["event"], "closing");
     assert_eq!(server.wait().code(), Some(0));
     assert!(asked.elapsed() < Duration::from_secs(3), "it took {:?}", asked.elapsed());
