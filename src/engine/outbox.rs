@@ -42,7 +42,7 @@ pub(super) enum Content {
 /// What [`Outbox::fail`] took back.
 #[derive(Default)]
 pub(super) struct TakenBack {
-    /// The first message that went.
+    /// The oldest message that went; a later SUBSCRIBE may have read from further back.
     pub(super) message: Option<MessageId>,
     /// Whether a login or a RESUME was answered `unavailable`.
     pub(super) login: bool,
