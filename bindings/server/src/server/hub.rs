@@ -508,7 +508,7 @@ mod tests {
         let config = ServerConfig::default();
         let engine = Engine::new(config.engine(), [0; 32], Time(0)).unwrap();
         let (passwords, _) = Pool::start().unwrap();
-        let hub = Rc::new(Hub::new(config, engine, None, passwords, Rc::downgrade(&executor)));
+        let hub = Rc::new(Hub::new(config, engine, None, 0, passwords, Rc::downgrade(&executor)));
         hub.spawn(async { panic!("a broken invariant") });
         smol::block_on(executor.run(hub.failure())).expect("it panics before it returns");
     }
