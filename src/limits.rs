@@ -22,7 +22,7 @@ pub struct Config {
     pub persistence: bool,
     /// Who hashes and verifies passwords: some 20 ms of work and 19 MiB each.
     pub passwords: Service,
-    /// Who keeps the bodies of messages.
+    /// Who keeps the bodies of messages. A host is given them with the journal, and so needs [`persistence`](Self::persistence).
     pub messages: Service,
 }
 
@@ -76,6 +76,8 @@ pub struct Limits {
     pub group_members: usize,
     /// Groups that a user is in.
     pub groups_per_user: usize,
+    /// Requests of a user that are remembered by their dedupe keys for 24 hours; a request with another key is answered `busy`.
+    pub dedupe_keys: usize,
     /// Accounts.
     pub users: usize,
     /// Realms.
@@ -126,6 +128,7 @@ impl Default for Limits {
             idle_before_session: 5 * 60_000,
             group_members: 10_000,
             groups_per_user: 1000,
+            dedupe_keys: 100_000,
             users: 1_000_000,
             realms: 1000,
             password_queue: 256,
@@ -152,6 +155,11 @@ pub enum ConfigError {
         /// Its value.
         name: String,
     },
+    /// The host is to keep messages, and is not told of any.
+    #[error(
+        "messages are kept by the host, who is given them with the journal; set persistence, or messages: Service::Inside"
+    )]
+    MessagesWithoutJournal,
 }
 
 impl Config {
@@ -173,6 +181,7 @@ impl Config {
             ("idle_before_session", usize::from(limits.idle_before_session > 0)),
             ("group_members", limits.group_members),
             ("groups_per_user", limits.groups_per_user),
+            ("dedupe_keys", limits.dedupe_keys),
             ("users", limits.users),
             ("realms", limits.realms),
             ("password_queue", limits.password_queue),
@@ -181,6 +190,9 @@ impl Config {
         ];
         if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {
             return Err(ConfigError::ZeroLimit(name));
+        }
+        if self.messages == Service::Host && !self.persistence {
+            return Err(ConfigError::MessagesWithoutJournal);
         }
         let admins = self.accounts.admins.iter().map(|name| ("the admin", name));
         for (what, name) in admins.chain([("the realm", &self.realm)]) {
@@ -202,6 +214,8 @@ mod tests {
         assert_eq!(config.check(), Ok(()));
         config.accounts.admins.push("no name".to_owned());
         assert!(config.check().unwrap_err().to_string().contains("the admin \"no name\" is no name"));
+        config.messages = Service::Host;
+        assert_eq!(config.check(), Err(ConfigError::MessagesWithoutJournal));
         config.limits.users = 0;
         assert_eq!(config.check(), Err(ConfigError::ZeroLimit("users")));
     }

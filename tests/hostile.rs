@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
+    process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -368,4 +369,45 @@ fn round_trips_leave_nothing_behind() {
     let mut client = server.connect();
     (0..2000).for_each(|_| client.ping());
     grows_less_than(&server, 256 * KIB, || (0..50_000).for_each(|_| client.ping()));
+}
+
+#[test]
+#[cfg(unix)]
+fn without_descriptors_the_connections_there_are_go_on() {
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"ulimit -n 50; exec "$0" "$@""#, env!("CARGO_BIN_EXE_obrolan")]);
+    let server = Process::start_by(command, &["--memory"]);
+    let mut first = server.connect();
+    first.ping();
+    let mut others: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    others.iter_mut().for_each(|client| client.write(b"PING\n").unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    while !server.log().contains("cannot take a connection") {
+        assert!(Instant::now() < deadline, "{:?} descriptors are open", server.descriptors());
+        thread::sleep(Duration::from_millis(10));
+    }
+    first.ping();
+    // As others go, those who wait have their turn.
+    for mut client in others {
+        assert_eq!(client.response()["data"], "pong");
+    }
+    first.ping();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_peer_that_may_have_vanished_is_looked_for() {
+    let server = Process::start(&["--memory"]);
+    let mut client = server.connect();
+    client.ping();
+    let ports = [server.address().port(), client.stream().local_addr().unwrap().port()];
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let port = |address: &str| u16::from_str_radix(address.rsplit(':').next()?, 16).ok();
+    let socket = table
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .find(|fields| [fields[1], fields[2]].map(port) == ports.map(Some));
+    // The column of timers: 02 is that of keep-alive.
+    let timer = socket.expect("the server's socket is there")[5];
+    assert!(timer.starts_with("02:"), "the timer is {timer}");
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     state::{MessageId, SessionNo, UserNo},
     time::Time,
-    wire::LineDecoder,
+    wire::{LineDecoder, Tag},
 };
 
 /// One of them.
@@ -21,6 +21,8 @@ pub(super) struct Connection {
     /// The session bound to it; it may have ended since.
     pub(super) session: Option<SessionNo>,
     pub(super) subscription: Option<Subscription>,
+    /// What the next response repeats.
+    pub(super) tag: Option<Box<Tag<'static>>>,
     /// An answer is on its way that its next request has to wait for.
     pub(super) waiting: bool,
     /// The host was told that it takes no bytes.
@@ -89,6 +91,7 @@ impl Connections {
             outbox: Outbox::default(),
             session: None,
             subscription: None,
+            tag: None,
             waiting: false,
             stopped: false,
             announced: false,

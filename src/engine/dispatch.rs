@@ -4,7 +4,7 @@ use super::{ApiError, CloseReason, ConnId, Engine, Received};
 use crate::{
     state::{SessionNo, UserNo},
     time::Time,
-    wire::{Code, Frame, Kind, Line, Object, Request, SessionParam},
+    wire::{Code, Frame, Kind, Line, Object, Request, SessionParam, Structured},
 };
 
 /// Who a request acts for.
@@ -96,13 +96,27 @@ impl Engine {
         if let Some(held) = self.connections.get_mut(conn) {
             held.last_active = now;
         }
-        match Line::parse(line) {
-            Err(error) => self.refuse(conn, error.kind, error.code),
-            Ok(Line { session, request }) => {
-                if let Err(failure) = self.handle(conn, session, request) {
-                    self.fail(conn, request.kind(), failure);
+        let taken = if line.starts_with(b"{") {
+            Structured::parse(line).and_then(|structured| {
+                if let (Some(held), Some(tag)) = (self.connections.get_mut(conn), structured.tag.clone()) {
+                    held.tag = Some(Box::new(tag.into_owned()));
                 }
-            }
+                self.take_request(conn, structured.line()?, structured.dedupe.as_deref());
+                Ok(())
+            })
+        } else {
+            Line::parse(line).map(|line| self.take_request(conn, line, None))
+        };
+        if let Err(error) = taken {
+            self.refuse(conn, error.kind, error.code);
+        }
+    }
+
+    fn take_request(&mut self, conn: ConnId, line: Line<'_>, dedupe: Option<&str>) {
+        let handled = self.handle(conn, line, dedupe);
+        self.once = None;
+        if let Err(failure) = handled {
+            self.fail(conn, line.request.kind(), failure);
         }
     }
 
@@ -122,7 +136,8 @@ impl Engine {
         self.respond(conn, kind, |out| Object::ok(out, kind.spec().ok).end_frame());
     }
 
-    fn handle(&mut self, conn: ConnId, session: Option<&str>, request: Request<'_>) -> Result<(), Failure> {
+    fn handle(&mut self, conn: ConnId, line: Line<'_>, dedupe: Option<&str>) -> Result<(), Failure> {
+        let Line { session, request } = line;
         let kind = request.kind();
         if self.journal.failed && kind.reveals_state() {
             return Err(Code::Unavailable.into());
@@ -131,6 +146,11 @@ impl Engine {
             SessionParam::ByForm | SessionParam::ByCount => self.actor(conn, session),
             SessionParam::Unused | SessionParam::Own => Err(Code::NoSession),
         };
+        if let Some(key) = dedupe
+            && self.once(actor, kind, key)?
+        {
+            return Ok(());
+        }
         match request {
             Request::Ping => self.succeed(conn, kind),
             Request::Help { request } => self.help(conn, request)?,

@@ -46,9 +46,16 @@ impl Engine {
         struct Row {
             request: &'static str,
             usage: String,
+            /// As structured requests name them.
+            parameters: Vec<&'static str>,
             help: &'static str,
         }
-        let row = |spec: &Spec| Row { request: spec.name, usage: spec.usage(), help: spec.help };
+        let row = |spec: &Spec| Row {
+            request: spec.name,
+            usage: spec.usage(),
+            parameters: spec.params.iter().map(|param| param.name).collect(),
+            help: spec.help,
+        };
         let rows: Vec<Row> = match request {
             Some(name) => vec![row(Kind::from_name(name).ok_or(Code::UnknownRequest)?.spec())],
             None => REQUESTS.iter().map(row).collect(),

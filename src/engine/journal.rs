@@ -6,7 +6,7 @@ use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq, outbox::Content};
 use crate::{
     state::{MessageId, Record},
     time::Time,
-    wire::{Code, Kind, Object},
+    wire::{Code, Kind, Object, append_field},
 };
 
 /// Where the journal stands.
@@ -147,11 +147,13 @@ impl Engine {
 
     /// Makes a change: applies the record and sends it to the journal.
     pub(super) fn commit(&mut self, record: &Record<'_>) {
-        let start = self.journal.room().len();
-        if self.config.persistence {
-            record.encode(&mut self.journal.records);
-        }
-        self.committed(record, start, None);
+        self.with_key(record, |engine, record| {
+            let start = engine.journal.room().len();
+            if engine.config.persistence {
+                record.encode(&mut engine.journal.records);
+            }
+            engine.committed(record, start, None);
+        });
     }
 
     /// Makes a change that brings a message. Returns where the message's body is in `journal.records`, until the next change.
@@ -162,16 +164,18 @@ impl Engine {
         prev: MessageId,
         body: impl FnOnce(&Engine, &mut Vec<u8>),
     ) -> std::ops::Range<usize> {
-        let start = self.journal.room().len();
-        let mut records = std::mem::take(&mut self.journal.records);
-        if self.config.persistence {
-            record.encode(&mut records);
-        }
-        let body_start = records.len();
-        body(self, &mut records);
-        self.journal.records = records;
-        self.committed(record, start, Some(MessageRef { id, prev, body_at: body_start - start }));
-        body_start..self.journal.records.len()
+        self.with_key(record, |engine, record| {
+            let start = engine.journal.room().len();
+            let mut records = std::mem::take(&mut engine.journal.records);
+            if engine.config.persistence {
+                record.encode(&mut records);
+            }
+            let body_start = records.len();
+            body(engine, &mut records);
+            engine.journal.records = records;
+            engine.committed(record, start, Some(MessageRef { id, prev, body_at: body_start - start }));
+            body_start..engine.journal.records.len()
+        })
     }
 
     fn committed(&mut self, record: &Record<'_>, start: usize, message: Option<MessageRef>) {
@@ -189,18 +193,41 @@ impl Engine {
     /// Writes the response to a request, behind every record it could reveal.
     pub(super) fn respond(&mut self, conn: ConnId, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
         let gate = if kind.reveals_state() { self.journal.last } else { Seq(0) };
-        self.write(conn, gate, Content::Answer(kind), write);
+        self.write_answer(conn, gate, Some(kind), write);
     }
 
     /// Writes the response to what is no request, which reveals nothing.
     pub(super) fn refuse(&mut self, conn: ConnId, kind: Option<Kind>, code: Code) {
-        let content = kind.map_or(Content::Other, Content::Answer);
-        self.write(conn, Seq(0), content, |out| Object::error(out, kind, code).end_frame());
+        self.write_answer(conn, Seq(0), kind, |out| Object::error(out, kind, code).end_frame());
     }
 
     /// Writes an event.
     pub(super) fn push_event(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
         self.write(conn, self.journal.last, Content::Other, write);
+    }
+
+    /// Writes an answer with the tag of its request, if it had one.
+    fn write_answer(
+        &mut self,
+        conn: ConnId,
+        gate: Seq,
+        kind: Option<Kind>,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let answer = |tag| kind.map_or(Content::Other, |kind| Content::Answer(kind, tag));
+        match self.connections.get_mut(conn).and_then(|held| held.tag.take()) {
+            None => self.write(conn, gate, answer(0), write),
+            Some(tag) => {
+                let mut json = Vec::new();
+                Object::begin(&mut json).field("tag", &*tag).end();
+                // Without its braces, and with the comma before it.
+                let len = json.len() - 1;
+                self.write(conn, gate, answer(len as u16), |out| {
+                    write(out);
+                    append_field(out, "tag", &*tag);
+                });
+            }
+        }
     }
 
     fn write(&mut self, conn: ConnId, gate: Seq, content: Content, write: impl FnOnce(&mut Vec<u8>)) {

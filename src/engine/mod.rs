@@ -11,6 +11,7 @@ mod io;
 mod journal;
 mod memory;
 mod messages;
+mod once;
 mod outbox;
 mod realms;
 mod recovery;
@@ -41,6 +42,7 @@ use asks::Pending;
 use connections::Connections;
 use journal::Journal;
 use memory::MemoryMessages;
+use once::Once;
 use throttle::Throttle;
 
 /// The engine: accounts, sessions, private and group messages for any number of connections.
@@ -84,6 +86,8 @@ pub struct Engine {
     /// How many of the asked are about passwords.
     passwords_asked: usize,
     outputs: VecDeque<Due>,
+    /// The request that is being handled, if it has a dedupe key and has not made its change.
+    once: Option<Once>,
     stopping: bool,
 }
 
@@ -131,6 +135,7 @@ impl Engine {
             next_ticket: Ticket(1),
             passwords_asked: 0,
             outputs: VecDeque::new(),
+            once: None,
             stopping: false,
             config,
         })

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::Seq;
 use crate::{
     state::MessageId,
-    wire::{Code, Kind, Object},
+    wire::{Code, END, Kind, Object},
 };
 
 /// Bytes for a connection, in order, each held behind the newest record it could reveal.
@@ -31,8 +31,8 @@ struct Part {
 /// What a part is, which matters when its record is lost.
 #[derive(Clone, Copy)]
 pub(super) enum Content {
-    /// The answer to a request.
-    Answer(Kind),
+    /// The answer to a request; this many bytes before its `}` are the tag that it repeats.
+    Answer(Kind, u16),
     /// A message that is pushed.
     Message(MessageId),
     /// Another event, or the answer to what is no request.
@@ -42,7 +42,7 @@ pub(super) enum Content {
 /// What [`Outbox::fail`] took back.
 #[derive(Default)]
 pub(super) struct TakenBack {
-    /// The first message that went.
+    /// The oldest message that went; a later SUBSCRIBE may have read from further back.
     pub(super) message: Option<MessageId>,
     /// Whether a login or a RESUME was answered `unavailable`.
     pub(super) login: bool,
@@ -153,15 +153,18 @@ impl Outbox {
                 (false, content, Body::Own(_)) => {
                     self.write(part.gate, durable, content, |out| out.extend_from_slice(bytes));
                 }
-                (true, Content::Answer(kind), _) => {
+                (true, Content::Answer(kind, tag), _) => {
                     taken_back.login |= matches!(kind, Kind::Auth | Kind::Resume);
                     taken_back.subscription |= kind == Kind::Subscribe;
                     self.write(Seq(0), durable, part.content, |out| {
-                        Object::error(out, Some(kind), Code::Unavailable).end_frame();
+                        Object::error(out, Some(kind), Code::Unavailable).end();
+                        let end = bytes.len() - usize::from(tag) - END.len() - 1;
+                        out.pop();
+                        out.extend_from_slice(&bytes[end..]);
                     });
                 }
                 (true, Content::Message(id), _) => {
-                    taken_back.message.get_or_insert(id);
+                    taken_back.message = taken_back.message.into_iter().chain([id]).min();
                 }
                 (true, Content::Other, _) => {}
             }
@@ -229,16 +232,17 @@ mod tests {
     #[test]
     fn what_failed_becomes_unavailable_in_its_place() {
         let mut outbox = Outbox::default();
-        outbox.write(Seq(1), Seq(0), Content::Answer(Kind::Send), |out| out.extend(b"one"));
+        outbox.write(Seq(1), Seq(0), Content::Answer(Kind::Send, 0), |out| out.extend(b"one"));
         outbox.share(Seq(1), Content::Message(MessageId(7)), &Arc::from(&b"event"[..]));
-        outbox.write(Seq(2), Seq(0), Content::Answer(Kind::Send), |out| out.extend(b"two"));
+        outbox.write(Seq(2), Seq(0), Content::Answer(Kind::Send, 8), |out| {
+            out.extend(b"{\"id\":2,\"tag\":7}\r\n\r\n");
+        });
         outbox.share(Seq(2), Content::Message(MessageId(8)), &Arc::from(&b"lost"[..]));
-        outbox.write(Seq(0), Seq(0), Content::Answer(Kind::Ping), |out| out.extend(b"pong"));
+        outbox.write(Seq(0), Seq(0), Content::Answer(Kind::Ping, 0), |out| out.extend(b"pong"));
         assert_eq!(ready(&outbox, 1), b"oneevent");
         outbox.sent(1);
         assert_eq!(outbox.fail(Seq(2), Seq(1)).message, Some(MessageId(8)));
-        let unavailable =
-            "{\"status\":\"ERROR\",\"data\":\"pesan tidak terkirim\",\"code\":\"unavailable\"}\r\n\r\n";
+        let unavailable = "{\"status\":\"ERROR\",\"data\":\"pesan tidak terkirim\",\"code\":\"unavailable\",\"tag\":7}\r\n\r\n";
         assert_eq!(ready(&outbox, 1), format!("neevent{unavailable}pong").as_bytes());
         assert_eq!(outbox.len(), ready(&outbox, 1).len());
     }
@@ -255,7 +259,7 @@ mod tests {
             for (step, size) in steps {
                 let bytes = vec![all.len() as u8; size + 1];
                 match step {
-                    0 => outbox.write(Seq(seq), Seq(durable), Content::Answer(Kind::Send), |out| out.extend(&bytes)),
+                    0 => outbox.write(Seq(seq), Seq(durable), Content::Answer(Kind::Send, 0), |out| out.extend(&bytes)),
                     1 => outbox.share(Seq(seq), Content::Other, &Arc::from(&bytes[..])),
                     2 => seq += 1,
                     _ => durable = seq.min(durable + 1),

@@ -181,8 +181,7 @@ impl Recovery {
         let (record, body) = Record::decode(record).map_err(|_| wrong(&"does not read"))?;
         self.engine.state.apply(&record).map_err(|error| wrong(&error))?;
         self.engine.journal.last = seq;
-        if let (Service::Inside, Record::Sent { id, .. } | Record::SentToGroup { id, .. }) =
-            (self.engine.config.messages, record)
+        if let (Service::Inside, Some(id)) = (self.engine.config.messages, record.message())
             && !body.is_empty()
         {
             // Who still holds it is counted at the start.

@@ -2,6 +2,7 @@
 //!
 //! Plain data, changed only by [`State::apply`]. Bodies of messages are not part of it.
 
+mod answers;
 mod groups;
 mod hash;
 mod mailbox;
@@ -10,10 +11,11 @@ mod sessions;
 mod snapshot;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use answers::Answered;
 pub(crate) use groups::Group;
 pub(crate) use hash::{HashKey, Map, NumberMap};
 pub(crate) use mailbox::Mailbox;
@@ -68,6 +70,9 @@ pub(crate) struct State {
     realms: BTreeMap<Box<str>, Realm>,
     /// The last message between two users, the smaller number first.
     conversations: NumberMap<(UserNo, UserNo), MessageId>,
+    /// What requests with a dedupe key were answered, and in what order.
+    answered: Map<(UserNo, Box<str>), Answered>,
+    answered_by_time: VecDeque<(Time, UserNo, Box<str>)>,
     next_session: SessionNo,
     next_group: GroupNo,
     last_message: MessageId,
@@ -96,6 +101,8 @@ impl State {
             sessions_by_use: BTreeSet::new(),
             realms: BTreeMap::new(),
             conversations: NumberMap::default(),
+            answered: Map::with_hasher(key),
+            answered_by_time: VecDeque::new(),
             next_session: SessionNo(0),
             next_group: GroupNo(0),
             last_message: MessageId(0),
@@ -125,6 +132,9 @@ impl State {
             }
             Record::Confirmed { user, up_to } => self.confirm(user, up_to),
             Record::RealmAdded { name, ip, port, fingerprint } => self.add_realm(name, ip, port, fingerprint),
+            Record::Once { user, key, time, response, ref record } => {
+                self.answer_once(user, key, time, response, record)
+            }
         }
     }
 

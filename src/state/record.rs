@@ -77,12 +77,30 @@ pub(crate) enum Record<'a> {
         port: u16,
         fingerprint: Option<&'a str>,
     },
+    /// A change that was asked for with a dedupe key.
+    Once {
+        user: UserNo,
+        key: &'a str,
+        time: Time,
+        /// The response to it.
+        response: &'a [u8],
+        record: Box<Record<'a>>,
+    },
 }
 
 impl<'a> Record<'a> {
     /// Writes the record at the end of `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         postcard::to_io(self, out).expect("a record and a Vec cannot fail to serialise");
+    }
+
+    /// The message it brings, if it brings one.
+    pub(crate) fn message(&self) -> Option<MessageId> {
+        match self {
+            Record::Sent { id, .. } | Record::SentToGroup { id, .. } => Some(*id),
+            Record::Once { record, .. } => record.message(),
+            _ => None,
+        }
     }
 
     /// Reads a record; what follows it is the message's body.

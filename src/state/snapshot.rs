@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Group, GroupNo, HashKey, Inconsistent, MessageId, Realm, Session, SessionNo, State, User, UserNo, check,
+    Answered, Group, GroupNo, HashKey, Inconsistent, MessageId, Realm, Session, SessionNo, State, User,
+    UserNo, check,
 };
 use crate::names;
 
@@ -13,22 +14,24 @@ pub(crate) const MOST: u64 = 1 << 62;
 /// What of the state cannot be worked out from the rest, in an order that depends on nothing else: equal states have
 /// equal bytes.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Frozen<U, G, R> {
+pub(crate) struct Frozen<U, G, R, A> {
     users: Vec<U>,
     groups: Vec<(GroupNo, G)>,
     sessions: Vec<(SessionNo, Session)>,
     realms: Vec<R>,
     conversations: Vec<((UserNo, UserNo), MessageId)>,
+    /// By time.
+    answered: Vec<A>,
     next_session: SessionNo,
     next_group: GroupNo,
     last_message: MessageId,
 }
 
 /// As it is read.
-pub(crate) type Thawing = Frozen<User, Group, Realm>;
+pub(crate) type Thawing = Frozen<User, Group, Realm, Answered>;
 
 impl State {
-    pub(crate) fn freeze(&self) -> Frozen<&User, &Group, &Realm> {
+    pub(crate) fn freeze(&self) -> Frozen<&User, &Group, &Realm, &Answered> {
         let mut groups: Vec<_> = self.groups.iter().map(|(no, group)| (*no, group)).collect();
         groups.sort_unstable_by_key(|(no, _)| *no);
         let mut sessions: Vec<_> = self.sessions.iter().map(|(no, held)| (*no, held.clone())).collect();
@@ -42,6 +45,11 @@ impl State {
             sessions,
             realms: self.realms.values().collect(),
             conversations,
+            answered: self
+                .answered_by_time
+                .iter()
+                .map(|(_, user, key)| &self.answered[&(*user, key.clone())])
+                .collect(),
             next_session: self.next_session,
             next_group: self.next_group,
             last_message: self.last_message,
@@ -90,6 +98,9 @@ impl State {
             state.realms.insert(name(&realm.name)?, realm);
         }
         state.conversations.extend(frozen.conversations);
+        for answered in frozen.answered {
+            state.remember(answered)?;
+        }
         state.next_session = frozen.next_session;
         state.next_group = frozen.next_group;
         state.last_message = frozen.last_message;

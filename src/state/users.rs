@@ -20,6 +20,9 @@ pub(crate) struct User {
     /// In the order they were joined.
     pub(crate) groups: Vec<GroupNo>,
     pub(crate) mailbox: Mailbox,
+    /// How many of their requests are remembered by a dedupe key.
+    #[serde(skip)]
+    pub(super) answered: u32,
 }
 
 impl State {
@@ -69,6 +72,7 @@ impl State {
             sessions: Vec::new(),
             groups: Vec::new(),
             mailbox: Mailbox::default(),
+            answered: 0,
         });
         Ok(())
     }

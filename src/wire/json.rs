@@ -34,6 +34,12 @@ fn value(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
         .expect("plain values and a Vec cannot fail to serialise");
 }
 
+/// Adds a field at the end of the whole response that `out` ends with.
+pub(crate) fn append_field(out: &mut Vec<u8>, name: &'static str, of: &impl Serialize) {
+    out.truncate(out.len() - END.len() - 1);
+    Object { out, first: false }.field(name, of).end_frame();
+}
+
 /// Writes one JSON object, field by field, at the end of a buffer.
 ///
 /// ```

@@ -14,6 +14,7 @@ mod table;
 pub use code::Code;
 pub use frame::{END, Frame, FrameDecoder, FrameTooLong, LineDecoder};
 pub use json::Object;
+pub(crate) use json::append_field;
 pub use request::{Line, NotEncodable, ParseError, Request};
 pub use structured::{MAX_TAG, Structured, Tag};
 pub use table::{Kind, Param, REQUESTS, SessionParam, Shape, Spec, UNKNOWN};

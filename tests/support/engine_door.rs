@@ -431,6 +431,7 @@ fn set(config: &mut Config, key: &str, value: &str) -> Option<()> {
         "limits.idle_before_session" => limits.idle_before_session = time()?,
         "limits.group_members" => limits.group_members = number()?,
         "limits.groups_per_user" => limits.groups_per_user = number()?,
+        "limits.dedupe_keys" => limits.dedupe_keys = number()?,
         "limits.users" => limits.users = number()?,
         "limits.realms" => limits.realms = number()?,
         "limits.password_queue" => limits.password_queue = number()?,

@@ -123,6 +123,9 @@ settings! {
         /// Groups a user may be in.
         groups_per_user: usize = 1_000;
 
+        /// Requests of a user that are remembered by their dedupe keys for 24 hours; beyond it the answer is "busy".
+        dedupe_keys: usize = 100_000;
+
         /// Accounts.
         users: usize = 1_000_000;
 
@@ -184,6 +187,7 @@ impl ServerConfig {
                 idle_before_session: limits.idle_before_session.as_millis() as u64,
                 group_members: limits.group_members,
                 groups_per_user: limits.groups_per_user,
+                dedupe_keys: limits.dedupe_keys,
                 users: limits.users,
                 realms: limits.realms,
                 password_queue: limits.password_queue,

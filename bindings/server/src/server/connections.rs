@@ -9,6 +9,7 @@ use std::{
 };
 
 use obrolan::{ConnId, Outgoing, Refused, wire};
+use rustix::net::sockopt;
 use smol::{Async, Timer, future};
 
 use super::{hub::Hub, signal::Signal};
@@ -67,12 +68,24 @@ impl Socket {
     }
 }
 
+/// How long a connection is silent before the system asks whether its peer is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(120);
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    // A peer may vanish without a word: switched off, or forgotten by the router between. Who has a session may be
+    // silent for as long as they like, so the engine would hold such a connection for good.
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, KEEP_ALIVE)?;
+    Ok(())
+}
+
 /// Takes connections as they come, forever.
 pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                if let Err(error) = stream.get_ref().set_nodelay(true) {
+                if let Err(error) = prepare(stream.get_ref()) {
                     tracing::debug!(%peer, "the connection was over before it began: {error}");
                     continue;
                 }

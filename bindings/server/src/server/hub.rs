@@ -1,16 +1,22 @@
 //! Doing what the engine wants done.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::HashMap,
     future::Future,
     net::IpAddr,
+    panic::{self, AssertUnwindSafe},
     rc::{Rc, Weak},
     time::{Duration, Instant},
 };
 
 use obrolan::{Answer, Ask, Closed, ConnId, Engine, Event, Output, Peer, Refused, Seq, Ticket, Time};
-use smol::{LocalExecutor, Timer, channel::Receiver, future};
+use smol::{
+    LocalExecutor, Timer,
+    channel::Receiver,
+    future::{self, FutureExt},
+};
 
 use super::{
     RunError,
@@ -61,6 +67,8 @@ pub(super) struct Hub {
     /// A connection is gone, or records are stored.
     progress: Signal,
     failed: Signal,
+    /// What the task that has failed panicked with.
+    panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
 /// The store's thread, and what is on its way to it.
@@ -109,13 +117,23 @@ impl Hub {
             store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
+            panic: Cell::default(),
         }
     }
 
     /// Runs a task beside the others until it ends, or the server does.
-    pub(super) fn spawn(&self, task: impl Future<Output = ()> + 'static) {
+    pub(super) fn spawn(self: &Rc<Self>, task: impl Future<Output = ()> + 'static) {
         if let Some(executor) = self.executor.upgrade() {
-            executor.spawn(task).detach();
+            executor.spawn(self.clone().guard(task)).detach();
+        }
+    }
+
+    /// The task, with its panic made the server's: the executor would keep it to itself, and the others would go on with
+    /// an engine that was left half way through a change.
+    pub(super) async fn guard(self: Rc<Self>, task: impl Future<Output = ()>) {
+        if let Err(panic) = AssertUnwindSafe(task).catch_unwind().await {
+            self.panic.set(Some(panic));
+            self.failed.raise();
         }
     }
 
@@ -154,10 +172,13 @@ impl Hub {
         self.store_room.until(has_room).await;
     }
 
-    /// Ready when the server cannot go on.
+    /// Ready when the server cannot go on. Panics if a task has.
     pub(super) async fn failure(&self) -> Result<(), RunError> {
         self.failed.wait().await;
-        Err(RunError::StoreDied)
+        match self.panic.take() {
+            Some(panic) => panic::resume_unwind(panic),
+            None => Err(RunError::StoreDied),
+        }
     }
 
     /// Lets the connections go: told, answered, sent, for as long as [`GRACE`] allows.
@@ -473,5 +494,22 @@ fn log(event: Event<'_>) {
         Event::LoginFailed { conn } => tracing::warn!(?conn, "failed to log in"),
         Event::Throttled { conn } => tracing::warn!(?conn, "too many attempts to log in"),
         other => tracing::info!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a broken invariant")]
+    fn a_task_that_panics_ends_the_server() {
+        let executor = Rc::new(LocalExecutor::new());
+        let config = ServerConfig::default();
+        let engine = Engine::new(config.engine(), [0; 32], Time(0)).unwrap();
+        let (passwords, _) = Pool::start().unwrap();
+        let hub = Rc::new(Hub::new(config, engine, None, 0, passwords, Rc::downgrade(&executor)));
+        hub.spawn(async { panic!("a broken invariant") });
+        smol::block_on(executor.run(hub.failure())).expect("it panics before it returns");
     }
 }

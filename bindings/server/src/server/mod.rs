@@ -156,6 +156,9 @@ impl Server {
     ///
     /// # Errors
     /// The server cannot go on. What was answered OK is stored.
+    ///
+    /// # Panics
+    /// If an invariant is broken: that is a fault in obrolan.
     pub fn run(self, stop: impl Future<Output = ()>) -> Result<(), RunError> {
         let executor = Rc::new(LocalExecutor::new());
         let (store_done, stored) = channel::unbounded();
@@ -171,13 +174,11 @@ impl Server {
         ));
         let listener = Async::new(self.listener)?;
         let served = smol::block_on(executor.run(async {
-            let accepting = executor.spawn(connections::accept(hub.clone(), listener));
-            let background = [
-                executor.spawn(hub::pump(hub.clone())),
-                executor.spawn(hub::timeouts(hub.clone())),
-                executor.spawn(hub::passwords(hub.clone(), hashed)),
-            ];
-            let storing = executor.spawn(hub::stored(hub.clone(), stored));
+            hub.spawn(hub::pump(hub.clone()));
+            hub.spawn(hub::timeouts(hub.clone()));
+            hub.spawn(hub::passwords(hub.clone(), hashed));
+            hub.spawn(hub::stored(hub.clone(), stored));
+            let accepting = executor.spawn(hub.clone().guard(connections::accept(hub.clone(), listener)));
             let stopped = future::or(
                 async {
                     stop.await;
@@ -187,12 +188,11 @@ impl Server {
             )
             .await;
             accepting.cancel().await;
-            hub.shut_down().await;
-            for task in background {
-                task.cancel().await;
-            }
-            storing.cancel().await;
-            stopped
+            let shut_down = async {
+                hub.shut_down().await;
+                Ok(())
+            };
+            stopped.and(future::or(shut_down, hub.failure()).await)
         }));
         hub.close();
         served
