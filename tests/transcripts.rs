@@ -77,7 +77,7 @@ fn every_request_has_a_transcript_with_its_codes() {
             }
         }
     }
-    for code in [Code::UnknownRequest, Code::TooLong, Code::InvalidUtf8, Code::Busy] {
+    for code in [Code::UnknownRequest, Code::TooLong, Code::InvalidUtf8, Code::BadJson, Code::Busy] {
         if !shown.contains(&("-", code.to_string())) {
             missing.push(format!("{code} to what is no request"));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use obrolan::wire::{Frame, Line, LineDecoder};
+use obrolan::wire::{Frame, Line, LineDecoder, Structured};
 use serde_json::Value;
 
 use super::transcript::{Act, Transcript};
@@ -30,10 +30,11 @@ impl Side {
 }
 
 fn name(line: &[u8]) -> &'static str {
-    let kind = match Line::parse(line) {
-        Ok(line) => Some(line.request.kind()),
-        Err(error) => error.kind,
+    let kind = match line {
+        [b'{', ..] => Structured::parse(line).and_then(|held| held.line().map(|line| line.request.kind())),
+        _ => Line::parse(line).map(|line| line.request.kind()),
     };
+    let kind = kind.map_or_else(|error| error.kind, Some);
     kind.map_or("-", |kind| kind.spec().name)
 }
 
