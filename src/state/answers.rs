@@ -24,9 +24,15 @@ impl State {
         (now.since(answered.time) < DEDUPE).then_some(&answered.response)
     }
 
-    /// How many keys of a user are remembered.
-    pub(crate) fn answered_count(&self, user: UserNo) -> usize {
-        self.user(user).answered as usize
+    /// Whether a user has used `limit` keys within the last 24 hours.
+    pub(crate) fn has_answered(&self, user: UserNo, limit: usize, now: Time) -> bool {
+        let held = self.user(user).answered as usize;
+        // Those that are over go with the next record; until then they must not count.
+        let over = || {
+            let old = self.answered_by_time.iter().take_while(|(time, ..)| now.since(*time) >= DEDUPE);
+            old.filter(|(_, of, _)| *of == user).count()
+        };
+        held >= limit && held - over() >= limit
     }
 
     pub(super) fn answer_once(
@@ -37,6 +43,8 @@ impl State {
         response: &[u8],
         record: &Record<'_>,
     ) -> Result<(), Inconsistent> {
+        // A host's clock may have been set back over a restart.
+        let time = time.max(self.answered_by_time.back().map_or(Time(0), |(last, ..)| *last));
         check(!matches!(record, Record::Once { .. }), "has two keys")?;
         check((user.0 as usize) < self.users.len(), "is by an unknown user")?;
         check(self.answered(user, key, time).is_none(), "repeats a key")?;
@@ -63,5 +71,22 @@ impl State {
         self.answered_by_time.push_back((answered.time, answered.user, answered.key.clone()));
         self.answered.insert((answered.user, answered.key.clone()), answered);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{HashKey, MessageId};
+
+    #[test]
+    fn a_clock_that_was_set_back_is_no_damage() {
+        let mut state = State::new(HashKey(1, 2));
+        state.register(UserNo(0), "ann", "Ann", "ID", "", Time(0)).unwrap();
+        let confirmed = Record::Confirmed { user: UserNo(0), up_to: MessageId(0) };
+        for (key, time) in [("one", DEDUPE), ("two", 5)] {
+            state.answer_once(UserNo(0), key, Time(time), b"{}", &confirmed).unwrap();
+        }
+        assert!(state.answered(UserNo(0), "two", Time(DEDUPE)).is_some());
     }
 }
