@@ -75,6 +75,8 @@ impl Engine {
     pub(super) fn end_of_stream(&mut self, conn: ConnId) {
         let Some(held) = self.connections.get_mut(conn) else { return };
         if held.ending.is_none() {
+            // Before the last request is taken: no event follows its answer, whoever reads the messages.
+            held.ending = Some(CloseReason::PeerClosed);
             // A connection that waits for an answer has no unfinished line: its bytes were not taken.
             self.unfinished -= held.lines.held();
             let mut lines = std::mem::take(&mut held.lines);
