@@ -45,7 +45,7 @@ impl Engine {
             self.respond(actor.conn, kind, |out| out.extend_from_slice(&response));
             return Ok(true);
         }
-        if self.state.answered_count(actor.user) >= self.config.limits.dedupe_keys {
+        if self.state.has_answered(actor.user, self.config.limits.dedupe_keys, self.now) {
             return Err(Code::Busy.into());
         }
         self.once = Some(Once { user: actor.user, key: key.into(), kind });

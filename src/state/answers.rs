@@ -24,9 +24,15 @@ impl State {
         (now.since(answered.time) < DEDUPE).then_some(&answered.response)
     }
 
-    /// How many keys of a user are remembered.
-    pub(crate) fn answered_count(&self, user: UserNo) -> usize {
-        self.user(user).answered as usize
+    /// Whether a user has `limit` keys of the last 24 hours.
+    pub(crate) fn has_answered(&self, user: UserNo, limit: usize, now: Time) -> bool {
+        let held = self.user(user).answered as usize;
+        // Keys that are over stay until the next one comes. They are few, or the next is not far.
+        let over = || {
+            let over = self.answered_by_time.iter().take_while(|(time, ..)| now.since(*time) >= DEDUPE);
+            over.filter(|(_, other, _)| *other == user).count()
+        };
+        held >= limit && held - over() >= limit
     }
 
     pub(super) fn answer_once(
