@@ -179,3 +179,41 @@ fn attempts_are_counted_for_an_account_in_every_spelling_of_it() {
     }
     assert!(last.contains("throttled"), "{last}");
 }
+
+#[test]
+fn an_old_seed_gives_out_no_session_id_again() {
+    let before = world(&["ann"], Limits::default());
+    let (last, now, config) =
+        (before.journal().0, before.now(), Config { passwords: Service::Host, ..Config::default() });
+    let mut recovery = Engine::recover(config.clone(), [1; 32]).unwrap();
+    (1..=last.0).for_each(|seq| recovery.record(Seq(seq), before.record(Seq(seq))).unwrap());
+    let mut after = World::going_on(recovery.start(now).unwrap(), config, now);
+    let conn = after.connect(Peer::Local).unwrap();
+    let again = ask(&mut after, conn, "AUTH ann secret");
+    assert!(again[0].contains("tokenid") && again[0] != before.frames(0)[1]);
+}
+
+#[test]
+fn a_recovery_that_lacks_what_is_durable_is_not_taken() {
+    let mut world = world(&["ann"], Limits::default());
+    world.say(0, b"ADD_GROUP lost\n");
+    world.fail(1);
+    let (now, durable) = (world.now(), world.journal().1);
+    let short = world.recover(Seq(durable.0 - 1), None).unwrap();
+    let error = ApiError::RecoveredTooLittle { found: durable.0 - 1, durable: durable.0 };
+    assert_eq!(world.engine().restore(now, short), Err(error));
+    assert_eq!(world.engine().persisted(now, Seq(durable.0 + 1)), Err(ApiError::StoreFailed));
+    world.settle();
+    assert!(ask(&mut world, 0, "WHOAMI").last().unwrap().contains("ann"));
+}
+
+#[test]
+fn nothing_comes_after_the_end_of_a_stream() {
+    let mut world = world(&["ann"], Limits::default());
+    world.say(0, b"WHOAMI\n");
+    world.end(0, Closed::Eof);
+    let (now, conn) = (world.now(), world.id(0));
+    assert_eq!(world.engine().receive(now, conn, b"PING\n"), Err(ApiError::AfterEof));
+    world.settle();
+    assert!(world.frames(0)[2].contains("ann") && !world.is_open(0));
+}
