@@ -63,6 +63,8 @@ pub struct Limits {
     pub input_buffer: usize,
     /// Bytes waiting to be sent on a connection, beyond which it takes no further request and is pushed no event.
     pub output_buffer: usize,
+    /// Bytes waiting to be sent on all connections together, beyond which a request with a large answer is answered `busy`.
+    pub output_total: usize,
     /// Unconfirmed messages of a user.
     pub mailbox_messages: usize,
     /// Sessions of a user; the oldest makes room.
@@ -122,6 +124,7 @@ impl Default for Limits {
             line: 1 << 20,
             input_buffer: 256 << 20,
             output_buffer: 64 << 10,
+            output_total: 1 << 30,
             mailbox_messages: 10_000,
             sessions_per_user: 32,
             session_idle: 30 * 24 * 3_600_000,
@@ -175,6 +178,7 @@ impl Config {
             ("line", limits.line),
             ("input_buffer", limits.input_buffer),
             ("output_buffer", limits.output_buffer),
+            ("output_total", limits.output_total),
             ("mailbox_messages", limits.mailbox_messages),
             ("sessions_per_user", limits.sessions_per_user),
             ("session_idle", usize::from(limits.session_idle > 0)),

@@ -112,9 +112,15 @@ impl Engine {
             let oldest = self.state.user(user).sessions[0];
             self.end_session(oldest);
         }
-        let sid = SessionId::from_random(self.random_bytes());
+        // A host that starts again with an old seed draws the same ids again.
+        let (sid, digest) = loop {
+            let sid = SessionId::from_random(self.random_bytes());
+            let digest = SessionId::digest(sid.expose());
+            if self.state.find_session(&digest).is_none() {
+                break (sid, digest);
+            }
+        };
         let session = self.state.next_session();
-        let digest = SessionId::digest(sid.expose());
         self.commit(&Record::SessionOpened { session, user, digest, time: self.now });
         self.bind(conn, session);
         self.outputs.push_back(Due::LoggedIn(conn, user));

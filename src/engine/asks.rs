@@ -144,8 +144,11 @@ impl Engine {
                 self.new_password_hashed(conn, session, &hash)
             }
             (Pending::Inbox { conn, ids, more }, Answer::Messages(bodies)) => {
-                self.inbox_read(conn, more || bodies.len() < ids.len(), bodies.iter().map(Vec::as_slice));
-                Ok(())
+                // Others may have taken the room while the bodies were read.
+                self.check_output_room().map(|()| {
+                    let more = more || bodies.len() < ids.len();
+                    self.inbox_read(conn, more, bodies.iter().map(Vec::as_slice));
+                })
             }
             (Pending::Replay { conn, ids }, Answer::Messages(bodies)) => {
                 self.replayed(conn, ids.into_iter().zip(bodies));

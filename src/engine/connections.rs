@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct Connection {
     pub(super) peer: Peer,
     pub(super) lines: LineDecoder,
-    pub(super) outbox: Outbox,
+    outbox: Outbox,
     /// The session bound to it; it may have ended since.
     pub(super) session: Option<SessionNo>,
     pub(super) subscription: Option<Subscription>,
@@ -54,6 +54,10 @@ pub(super) struct Subscription {
 }
 
 impl Connection {
+    pub(super) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
     /// Whether it takes a request now, with at most `limit` bytes waiting to be sent.
     pub(super) fn takes_requests(&self, limit: usize) -> bool {
         !self.waiting && self.ending.is_none() && self.outbox.len() <= limit
@@ -65,6 +69,8 @@ impl Connection {
 pub(super) struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Bytes that wait to be sent on all of them.
+    unsent: usize,
 }
 
 #[derive(Default)]
@@ -112,7 +118,28 @@ impl Connections {
             slot.generation = next;
             self.free.push(at as u32);
         }
-        slot.connection.take()
+        let connection = slot.connection.take()?;
+        self.unsent -= connection.outbox.len();
+        Some(connection)
+    }
+
+    /// Bytes that wait to be sent on all connections.
+    pub(super) fn unsent(&self) -> usize {
+        self.unsent
+    }
+
+    /// Changes what is to be sent on a connection: the only way to, so that it is counted.
+    pub(super) fn with_outbox<T>(
+        &mut self,
+        conn: ConnId,
+        change: impl FnOnce(&mut Outbox) -> T,
+    ) -> Option<T> {
+        let outbox = &mut self.get_mut(conn)?.outbox;
+        let before = outbox.len();
+        let result = change(outbox);
+        let after = outbox.len();
+        self.unsent = self.unsent - before + after;
+        Some(result)
     }
 
     pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {

@@ -78,8 +78,9 @@ impl Engine {
                 if self.takes_live(conn, id) {
                     let (gate, durable) = (self.journal.last, self.journal.durable);
                     let body = &self.journal.records[body];
-                    let held = self.connections.get_mut(conn).expect("it takes the event");
-                    held.outbox.write(gate, durable, Content::Message(id), |out| event(out, body));
+                    self.connections.with_outbox(conn, |outbox| {
+                        outbox.write(gate, durable, Content::Message(id), |out| event(out, body));
+                    });
                     self.gated(conn, gate);
                 } else {
                     self.replay(conn);
@@ -108,8 +109,7 @@ impl Engine {
                     out.into()
                 });
                 let gate = self.journal.last;
-                let held = self.connections.get_mut(conn).expect("it takes the event");
-                held.outbox.share(gate, Content::Message(id), event);
+                self.connections.with_outbox(conn, |outbox| outbox.share(gate, Content::Message(id), event));
                 self.gated(conn, gate);
             }
         }
@@ -119,9 +119,10 @@ impl Engine {
     fn takes_live(&mut self, conn: ConnId, id: MessageId) -> bool {
         let limit = self.config.limits.output_buffer;
         let Some(held) = self.connections.get_mut(conn) else { return false };
-        let Some(subscription) = &mut held.subscription else { return false };
         // Nothing follows the last answer of a connection that ends.
-        subscription.live &= held.outbox.len() <= limit && held.ending.is_none();
+        let takes = held.outbox().len() <= limit && held.ending.is_none();
+        let Some(subscription) = &mut held.subscription else { return false };
+        subscription.live &= takes;
         if subscription.live {
             subscription.cursor = id;
         }
@@ -133,7 +134,7 @@ impl Engine {
         // Half of it, so that a slow reader is not served message by message.
         let room = self.config.limits.output_buffer / 2;
         while let Some(held) = self.connections.get_mut(conn)
-            && held.outbox.len() <= room
+            && held.outbox().len() <= room
             && held.ending.is_none()
             && let Some(subscription) = &mut held.subscription
             && !subscription.live
@@ -185,14 +186,19 @@ impl Engine {
         let Some(held) = self.connections.get_mut(conn).filter(|held| held.ending.is_none()) else { return };
         let Some(subscription) = &mut held.subscription else { return };
         subscription.reading = None;
-        let mut cursor = subscription.cursor;
-        for (id, body) in messages.filter(|(id, _)| *id > subscription.cursor) {
-            cursor = id;
-            let (gate, durable) = (self.journal.last, self.journal.durable);
-            held.outbox.write(gate, durable, Content::Message(id), |out| event(out, &body));
+        let cursor = subscription.cursor;
+        let (gate, durable) = (self.journal.last, self.journal.durable);
+        let mut newest = cursor;
+        self.connections.with_outbox(conn, |outbox| {
+            for (id, body) in messages.filter(|(id, _)| *id > cursor) {
+                newest = id;
+                outbox.write(gate, durable, Content::Message(id), |out| event(out, &body));
+            }
+        });
+        if let Some(subscription) = self.subscription(conn) {
+            subscription.cursor = newest;
         }
-        subscription.cursor = cursor;
-        self.gated(conn, self.journal.last);
+        self.gated(conn, gate);
     }
 
     /// A user confirmed something: the gap that was told is over.

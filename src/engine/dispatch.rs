@@ -58,6 +58,8 @@ impl Engine {
                 None => break,
             }
         }
+        // The last line was taken; its bytes are not unfinished ones.
+        lines.forget_given_out();
         if self.unfinished + lines.held() > self.config.limits.input_buffer {
             lines.drop_line();
             self.refuse(conn, None, Code::Busy);
@@ -122,6 +124,12 @@ impl Engine {
         }
     }
 
+    /// A large answer needs a place until it is read.
+    pub(super) fn check_output_room(&self) -> Result<(), Failure> {
+        let full = self.connections.unsent() > self.config.limits.output_total;
+        if full { Err(Code::Busy.into()) } else { Ok(()) }
+    }
+
     /// Writes the ERROR of a request.
     pub(super) fn fail(&mut self, conn: ConnId, kind: Kind, failure: Failure) {
         self.respond(conn, kind, |out| {
@@ -143,6 +151,9 @@ impl Engine {
         let kind = request.kind();
         if self.journal.failed && kind.reveals_state() {
             return Err(Code::Unavailable.into());
+        }
+        if kind.answer_is_large() {
+            self.check_output_room()?;
         }
         let actor = match kind.spec().session {
             SessionParam::ByForm | SessionParam::ByCount => self.actor(conn, session),

@@ -89,8 +89,10 @@ impl Engine {
         self.journal.records.clear();
         self.journal.records_start = 0;
         for conn in self.connections.ids() {
-            if let Some(held) = self.connections.get_mut(conn) {
-                let taken_back = held.outbox.fail(from, self.journal.durable);
+            let durable = self.journal.durable;
+            if let Some(taken_back) = self.connections.with_outbox(conn, |outbox| outbox.fail(from, durable))
+                && let Some(held) = self.connections.get_mut(conn)
+            {
                 held.gate = Seq(0);
                 // Whoever was told that they are not logged in must not act for anybody.
                 if taken_back.login {
@@ -231,10 +233,9 @@ impl Engine {
     }
 
     fn write(&mut self, conn: ConnId, gate: Seq, content: Content, write: impl FnOnce(&mut Vec<u8>)) {
-        if let Some(held) = self.connections.get_mut(conn) {
-            held.outbox.write(gate, self.journal.durable, content, write);
-            self.gated(conn, gate);
-        }
+        let durable = self.journal.durable;
+        self.connections.with_outbox(conn, |outbox| outbox.write(gate, durable, content, write));
+        self.gated(conn, gate);
     }
 
     /// Tells the host of new bytes, now or when their record is durable.
@@ -250,7 +251,7 @@ impl Engine {
 
     fn announce(&mut self, conn: ConnId) {
         let Some(held) = self.connections.get_mut(conn) else { return };
-        if !held.announced && held.outbox.is_ready(self.journal.durable) {
+        if !held.announced && held.outbox().is_ready(self.journal.durable) {
             held.announced = true;
             self.outputs.push_back(Due::Writable(conn));
         }
@@ -258,6 +259,14 @@ impl Engine {
 }
 
 impl Kind {
+    /// Whether its answer may be so large that some of them at once are too much.
+    pub(super) fn answer_is_large(self) -> bool {
+        matches!(
+            self,
+            Kind::Inbox | Kind::ListUsers | Kind::ListGroup | Kind::ListMyGroups | Kind::ListRealms
+        )
+    }
+
     /// Whether a response to it could tell of a change, so that it has to wait for that to be durable.
     pub(super) fn reveals_state(self) -> bool {
         !matches!(self, Kind::Ping | Kind::Help | Kind::Quit)

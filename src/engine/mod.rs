@@ -184,15 +184,15 @@ impl Engine {
         self.advance(now);
         let durable = self.journal.durable;
         let connection = self.connections.get_mut(conn).ok_or(ApiError::UnknownConnection)?;
-        let outgoing = connection.outbox.outgoing(durable).map(<[u8]>::len).sum();
+        let outgoing = connection.outbox().outgoing(durable).map(<[u8]>::len).sum();
         if n > outgoing {
             return Err(ApiError::SentTooMuch { sent: n, outgoing });
         }
-        connection.outbox.sent(n);
         connection.announced = n < outgoing;
         if connection.ending.is_some() && n > 0 {
             connection.last_active = self.now;
         }
+        self.connections.with_outbox(conn, |outbox| outbox.sent(n));
         self.after_room(conn);
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Engine {
     /// What is to be sent on a connection now: slices in order, empty if there is nothing or no such connection.
     #[must_use]
     pub fn outgoing(&self, conn: ConnId) -> Outgoing<'_> {
-        self.connections.get(conn).map_or(Outgoing::NONE, |held| held.outbox.outgoing(self.journal.durable))
+        self.connections.get(conn).map_or(Outgoing::NONE, |held| held.outbox().outgoing(self.journal.durable))
     }
 
     /// Whether the connection takes bytes now. If not, [`Output::Readable`] tells when it does.
@@ -294,7 +294,7 @@ impl Engine {
             held.stopped = false;
             self.outputs.push_back(Due::Readable(conn));
         }
-        if let Some(reason) = held.ending.filter(|_| !held.waiting && held.outbox.len() == 0) {
+        if let Some(reason) = held.ending.filter(|_| !held.waiting && held.outbox().len() == 0) {
             self.forget(conn);
             self.outputs.push_back(Due::Close(conn, reason));
         }

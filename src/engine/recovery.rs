@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Engine, Seq};
+use super::{ApiError, Engine, Seq};
 use crate::{
     limits::{Config, ConfigError, Service},
     state::{MOST, MessageId, Record, State, Thawing},
@@ -121,13 +121,18 @@ impl Engine {
 
     /// The whole state, bodies of messages included if the engine keeps them.
     ///
-    /// Takes time and memory in proportion to it. After a failure of the store, call it only when the engine is restored.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
+    /// Takes time and memory in proportion to it.
+    ///
+    /// # Errors
+    /// The store failed: until the engine is [restored](Self::restore), its state is not what is durable.
+    pub fn snapshot(&self) -> Result<Snapshot, ApiError> {
+        if self.journal.failed {
+            return Err(ApiError::StoreFailed);
+        }
         let seq = self.journal.last;
         let written = Written { seq: seq.0, state: self.state.freeze(), messages: self.memory.sorted() };
         let bytes = postcard::to_extend(&written, vec![LAYOUT]).expect("plain data and a Vec cannot fail");
-        Snapshot { seq, bytes }
+        Ok(Snapshot { seq, bytes })
     }
 
     /// SHA-256 of the state: equal states have equal digests.

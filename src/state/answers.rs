@@ -24,13 +24,13 @@ impl State {
         (now.since(answered.time) < DEDUPE).then_some(&answered.response)
     }
 
-    /// Whether a user has used `limit` keys within the last 24 hours.
+    /// Whether a user has `limit` keys of the last 24 hours.
     pub(crate) fn has_answered(&self, user: UserNo, limit: usize, now: Time) -> bool {
         let held = self.user(user).answered as usize;
-        // Those that are over go with the next record; until then they must not count.
+        // Keys that are over stay until the next one comes. They are few, or the next is not far.
         let over = || {
-            let old = self.answered_by_time.iter().take_while(|(time, ..)| now.since(*time) >= DEDUPE);
-            old.filter(|(_, of, _)| *of == user).count()
+            let over = self.answered_by_time.iter().take_while(|(time, ..)| now.since(*time) >= DEDUPE);
+            over.filter(|(_, other, _)| *other == user).count()
         };
         held >= limit && held - over() >= limit
     }

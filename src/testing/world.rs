@@ -2,51 +2,17 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::{
-    Answer, Ask, CloseReason, Closed, Config, ConnId, Engine, MessageId, MessageRef, Output, Password, Peer,
-    RecoveryError, Refused, Seq, Service, Snapshot, Ticket, Time,
+use memchr::memmem;
+
+use super::{
+    referee::Referee,
+    store::{Disk, Work},
+    terms::{Escaped, Feed, Happened},
 };
-
-/// How a world cuts what its peers send before the engine sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Feed {
-    /// As it was said.
-    Whole,
-    /// After every line end.
-    Lines,
-    /// Into pieces of these sizes, over and over; none may be 0.
-    Pieces(Vec<usize>),
-}
-
-/// What came out of the engine, in order. Connections are numbered as they were made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Happened {
-    /// A record for the journal.
-    Record(Seq, Vec<u8>, Option<MessageRef>),
-    /// Told of bytes to send.
-    Writable(usize),
-    /// Told that a connection takes bytes again.
-    Readable(usize),
-    /// A connection was closed.
-    Closed(usize, CloseReason),
-    /// Work was asked for.
-    Asked(Ticket, Ask),
-    /// What a log would tell.
-    Event(String),
-    /// A peer read these bytes.
-    Read(usize, Vec<u8>),
-}
-
-/// How well the world does some work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// All of it.
-    Done,
-    /// As little as an answer may hold.
-    Least,
-    /// It fails.
-    Failed,
-}
+use crate::{
+    Ask, CloseReason, Closed, Config, ConnId, Engine, Output, Peer, Refused, Seq, Service, Snapshot, Ticket,
+    Time, wire::END,
+};
 
 /// The other end of a connection.
 struct Remote {
@@ -56,6 +22,10 @@ struct Remote {
     /// Taken by the engine.
     taken: Vec<u8>,
     received: Vec<u8>,
+    /// Up to where whole frames were taken off `received`.
+    framed: usize,
+    /// What was durable when the first byte after that was read.
+    begun: Seq,
     /// It says nothing more once `input` is taken.
     finished: bool,
     /// The engine was told so.
@@ -72,16 +42,6 @@ impl Remote {
     }
 }
 
-/// What is on its way to the disk, and on it.
-#[derive(Default)]
-struct Disk {
-    /// Every record given out; the first is number 1.
-    records: Vec<Vec<u8>>,
-    durable: Seq,
-    /// With the record that brought each.
-    bodies: BTreeMap<MessageId, (Seq, Vec<u8>)>,
-}
-
 /// An engine with a host whose every move the caller decides.
 ///
 /// Passwords are "hashed" by writing `fake$` before them, so that a world runs thousands of requests a second; its configuration has
@@ -90,19 +50,23 @@ struct Disk {
 /// # Panics
 /// All methods panic where the engine breaks its contract with the host; that is what a world is for.
 pub struct World {
-    config: Config,
-    engine: Engine,
-    now: Time,
+    pub(super) config: Config,
+    pub(super) engine: Engine,
+    pub(super) now: Time,
     feed: Feed,
     fed: usize,
     remotes: Vec<Remote>,
     numbers: BTreeMap<ConnId, usize>,
-    disk: Disk,
-    asked: Vec<(Ticket, Ask)>,
+    pub(super) disk: Disk,
+    pub(super) asked: Vec<(Ticket, Ask)>,
     /// Connections that take bytes again.
     ready: VecDeque<usize>,
     failed: bool,
+    failed_once: bool,
+    snapshots: Vec<Snapshot>,
+    session_ids: Vec<String>,
     happened: Vec<Happened>,
+    pub(super) referee: Option<Referee>,
 }
 
 impl World {
@@ -113,6 +77,23 @@ impl World {
     #[must_use]
     pub fn new(config: Config, seed: [u8; 32], now: Time) -> World {
         let engine = Engine::new(config.clone(), seed, now).expect("a configuration for a world can be kept");
+        World::around(engine, config, Disk::default(), now)
+    }
+
+    /// The same with a referee: whatever peers read, and whatever is lost and found again, is compared with a plain model of the
+    /// protocol. Lines are given to the engine one by one, so that it is known which of them does what.
+    ///
+    /// # Panics
+    /// If no engine can keep to the configuration.
+    #[must_use]
+    pub fn refereed(config: Config, seed: [u8; 32], now: Time) -> World {
+        let mut world = World::new(config.clone(), seed, now);
+        world.feed = Feed::Lines;
+        world.referee = Some(Referee::new(config));
+        world
+    }
+
+    pub(super) fn around(engine: Engine, config: Config, disk: Disk, now: Time) -> World {
         World {
             config,
             engine,
@@ -121,16 +102,24 @@ impl World {
             fed: 0,
             remotes: Vec::new(),
             numbers: BTreeMap::new(),
-            disk: Disk::default(),
+            disk,
             asked: Vec::new(),
             ready: VecDeque::new(),
             failed: false,
+            failed_once: false,
+            snapshots: Vec::new(),
+            session_ids: Vec::new(),
             happened: Vec::new(),
+            referee: None,
         }
     }
 
     /// Cuts what is said from now on in this way.
+    ///
+    /// # Panics
+    /// If there is a referee.
     pub fn set_feed(&mut self, feed: Feed) {
+        assert!(self.referee.is_none(), "a referee needs line after line");
         self.feed = feed;
     }
 
@@ -193,13 +182,31 @@ impl World {
     /// The last record given out and the last one durable.
     #[must_use]
     pub fn journal(&self) -> (Seq, Seq) {
-        (Seq(self.disk.records.len() as u64), self.disk.durable)
+        (self.disk.last(), self.disk.durable)
+    }
+
+    /// Whether the store has ever failed.
+    #[must_use]
+    pub fn failed_once(&self) -> bool {
+        self.failed_once
     }
 
     /// The work that is asked for and not done.
     #[must_use]
     pub fn asked(&self) -> &[(Ticket, Ask)] {
         &self.asked
+    }
+
+    /// The session ids that peers have read, in order.
+    #[must_use]
+    pub fn session_ids(&self) -> &[String] {
+        &self.session_ids
+    }
+
+    /// The snapshots taken, without those that the store lost records of.
+    #[must_use]
+    pub fn snapshots(&self) -> &[Snapshot] {
+        &self.snapshots
     }
 
     /// A connection is made; its number.
@@ -215,12 +222,15 @@ impl World {
             input: VecDeque::new(),
             taken: Vec::new(),
             received: Vec::new(),
+            framed: 0,
             finished: false,
             eof_told: false,
             stopped: false,
             closed: None,
             gone: false,
+            begun: Seq(0),
         });
+        self.referee(|referee, _, _| referee.connected());
         self.pump();
         Ok(conn)
     }
@@ -248,6 +258,7 @@ impl World {
             }
             Closed::Gone => {
                 remote.gone = true;
+                self.referee.iter_mut().for_each(|referee| referee.gone(conn));
                 let told = self.engine.peer_closed(self.now, remote.id, Closed::Gone);
                 told.expect("the connection is open");
             }
@@ -261,16 +272,35 @@ impl World {
         if !remote.open() {
             return 0;
         }
-        let bytes: Vec<u8> = self.engine.outgoing(remote.id).flatten().copied().take(most).collect();
+        let id = remote.id;
+        let bytes: Vec<u8> = self.engine.outgoing(id).flatten().copied().take(most).collect();
         if bytes.is_empty() {
             return 0;
         }
+        if remote.framed == remote.received.len() {
+            remote.begun = self.disk.durable;
+        }
         remote.received.extend(&bytes);
         let n = bytes.len();
-        self.happened.push(Happened::Read(conn, bytes));
-        self.engine.sent(self.now, remote.id, n).expect("it was outgoing");
+        self.take_frames(conn);
+        self.happened.push(Happened::Read(conn, Escaped(bytes)));
+        self.engine.sent(self.now, id, n).expect("it was outgoing");
         self.pump();
         n
+    }
+
+    fn take_frames(&mut self, conn: usize) {
+        let remote = &mut self.remotes[conn];
+        while let Some(end) = memmem::find(&remote.received[remote.framed..], END) {
+            let frame = &remote.received[remote.framed..remote.framed + end];
+            if let Some(at) = memmem::find(frame, b"\"tokenid\":\"") {
+                let id = &frame[at + 11..at + 11 + 36];
+                self.session_ids.push(String::from_utf8(id.to_vec()).expect("responses are ASCII"));
+            }
+            self.referee.iter_mut().for_each(|referee| referee.read(conn, frame, remote.begun));
+            remote.begun = self.disk.durable;
+            remote.framed += end + END.len();
+        }
     }
 
     /// The next `count` records become durable, as far as there are so many.
@@ -287,56 +317,47 @@ impl World {
     /// Some of the asked work is done: the one at `at`.
     pub fn answer(&mut self, at: usize, work: Work) {
         let (ticket, ask) = self.asked.remove(at);
-        let answer = self.work(&ask, work);
-        self.engine.answer(self.now, ticket, answer).expect("it was asked, and it fits");
+        let (answer, before) = (self.disk.work(&ask, work), self.asked.len());
+        self.engine.answer(self.now, ticket, answer.clone()).expect("it was asked, and it fits");
+        self.drain();
+        let asks = self.asked[before..].to_vec();
+        self.referee(|referee, now, seq| referee.answered(ticket, &answer, &asks, now, seq));
         self.pump();
-    }
-
-    fn work(&self, ask: &Ask, work: Work) -> Answer {
-        match (ask, work) {
-            (_, Work::Failed) => Answer::Failed,
-            (Ask::HashPassword { password, .. }, _) => Answer::PasswordHash(fake_hash(password)),
-            (Ask::VerifyPassword { password, hash }, _) => {
-                Answer::PasswordMatches(*hash == fake_hash(password))
-            }
-            (Ask::ReadMessages { ids, budget }, _) => {
-                let (mut bodies, mut bytes) = (Vec::new(), 0);
-                for id in ids {
-                    if !bodies.is_empty() && (bytes > *budget || work == Work::Least) {
-                        break;
-                    }
-                    // A message that was lost with its record is not there to be read.
-                    let Some((_, body)) = self.disk.bodies.get(id) else { break };
-                    bytes += body.len();
-                    bodies.push(body.clone());
-                }
-                if bodies.is_empty() { Answer::Failed } else { Answer::Messages(bodies) }
-            }
-        }
     }
 
     /// Time passes.
     pub fn wait(&mut self, ms: u64) {
         self.now = self.now.after(ms);
         self.engine.handle_timeout(self.now);
+        self.drain();
+        self.referee(|referee, now, seq| referee.waited(now, seq));
         assert!(self.engine.poll_timeout().is_none_or(|next| next > self.now), "a timer that does not stop");
         self.pump();
+    }
+
+    /// A snapshot is taken, unless the store has failed.
+    pub fn snapshot(&mut self) {
+        if !self.failed {
+            self.snapshots.push(self.engine.snapshot());
+        }
     }
 
     /// Everybody is asked to leave.
     pub fn shutdown(&mut self) {
         self.engine.shutdown(self.now);
+        self.referee(|referee, _, _| referee.stopping());
         self.pump();
     }
 
     /// The store loses the last `count` of the records that are not durable. Nothing, if there is none.
     pub fn fail(&mut self, count: usize) {
         let (given, durable) = self.journal();
-        let lost = (count as u64).min(given.0 - durable.0);
-        if lost > 0 && !self.failed {
-            self.failed = true;
-            self.disk.durable = Seq(given.0 - lost);
-            self.engine.persist_failed(self.now, Seq(given.0 - lost + 1)).expect("it is on its way");
+        let last = self.whole_call(Seq(given.0.saturating_sub(count as u64).max(durable.0)));
+        if last < given && !self.failed {
+            (self.failed, self.failed_once) = (true, true);
+            self.disk.durable = last;
+            self.engine.persist_failed(self.now, Seq(last.0 + 1)).expect("it is on its way");
+            self.referee(|referee, _, _| referee.failed(last));
             self.pump();
         }
     }
@@ -345,19 +366,20 @@ impl World {
     pub fn restore(&mut self, found: usize) {
         if self.failed {
             let (given, durable) = self.journal();
-            let last = given.0.min(durable.0.saturating_add(found as u64));
-            self.disk.records.truncate(last as usize);
-            self.disk.durable = Seq(last);
+            let last = self.whole_call(Seq(given.0.min(durable.0.saturating_add(found as u64)))).0;
+            self.disk.truncate(Seq(last));
             let recovered = self.recover(Seq(last), None).expect("what an engine wrote, it reads");
-            self.disk.bodies.retain(|_, (seq, _)| seq.0 <= last);
+            self.snapshots.retain(|snapshot| snapshot.seq.0 <= last);
             self.engine.restore(self.now, recovered).expect("the store had failed, and all is there");
             self.failed = false;
+            self.referee(|referee, _, _| referee.restored(Seq(last)));
             self.pump();
         }
     }
 
     /// Does all that is left to do: restores, answers, persists and reads until nothing moves.
     pub fn settle(&mut self) {
+        self.pump();
         loop {
             self.restore(0);
             while !self.asked.is_empty() {
@@ -367,31 +389,23 @@ impl World {
             let read: usize = (0..self.remotes.len()).map(|conn| self.read(conn, usize::MAX)).sum();
             let (given, durable) = self.journal();
             if read == 0 && self.asked.is_empty() && (given == durable || !self.config.persistence) {
+                let remotes = &self.remotes;
+                self.referee.iter().for_each(|referee| referee.at_rest(|conn| remotes[conn].open()));
                 return;
             }
         }
     }
 
-    /// An engine made of the records up to one of them, on top of a snapshot if there is one.
-    ///
-    /// # Errors
-    /// Those of [`Recovery`](crate::Recovery).
-    pub fn recover(&self, up_to: Seq, snapshot: Option<&Snapshot>) -> Result<Engine, RecoveryError> {
-        let mut recovery = Engine::recover(self.config.clone(), [0x5a; 32]).expect("it was kept before");
-        if let Some(snapshot) = snapshot {
-            recovery.snapshot(&snapshot.bytes)?;
+    fn referee(&mut self, tell: impl FnOnce(&mut Referee, Time, Seq)) {
+        let last = self.journal().0;
+        if let Some(referee) = &mut self.referee {
+            tell(referee, self.now, last);
         }
-        let first = snapshot.map_or(0, |snapshot| snapshot.seq.0);
-        for seq in first + 1..=up_to.0 {
-            recovery.record(Seq(seq), &self.disk.records[seq as usize - 1])?;
-        }
-        recovery.start(self.now)
     }
 
-    /// A record's bytes, as the journal has them.
-    #[must_use]
-    pub fn record(&self, seq: Seq) -> &[u8] {
-        &self.disk.records[seq.0 as usize - 1]
+    /// A referee knows the state between two calls of the engine, and not in the middle of one.
+    fn whole_call(&self, seq: Seq) -> Seq {
+        self.referee.as_ref().map_or(seq, |referee| referee.end_of_call(seq))
     }
 
     /// Does what the engine says until it has no more to say.
@@ -414,8 +428,12 @@ impl World {
             if remote.input.is_empty() {
                 if remote.finished && !remote.eof_told {
                     remote.eof_told = true;
-                    let told = self.engine.peer_closed(self.now, remote.id, Closed::Eof);
+                    let (told, before) =
+                        (self.engine.peer_closed(self.now, remote.id, Closed::Eof), self.asked.len());
                     told.expect("the connection is open");
+                    self.drain();
+                    let asks = self.asked[before..].to_vec();
+                    self.referee(|referee, now, seq| referee.took_end(conn, &asks, now, seq));
                 }
                 return;
             }
@@ -428,7 +446,10 @@ impl World {
             assert!(received.consumed == piece.len() || !received.wants_read, "bytes left, yet more wanted");
             remote.taken.extend(remote.input.drain(..received.consumed));
             remote.stopped = !received.wants_read;
+            let before = self.asked.len();
             self.drain();
+            let (asks, taken) = (self.asked[before..].to_vec(), &piece[..received.consumed]);
+            self.referee(|referee, now, seq| referee.took(conn, taken, &asks, now, seq));
         }
     }
 
@@ -450,15 +471,18 @@ impl World {
             let number = |conn| self.numbers[&conn];
             let happened = match output {
                 Output::Persist { seq, record, message } => {
-                    assert_eq!(seq.0, self.disk.records.len() as u64 + 1, "records come in order");
+                    assert_eq!(seq.0, self.disk.last().0 + 1, "records come in order");
                     let mut journalled = record;
                     if let (Service::Host, Some(message)) = (self.config.messages, message) {
                         let (record, body) = record.split_at(message.body_at);
                         self.disk.bodies.insert(message.id, (seq, body.to_vec()));
                         journalled = record;
                     }
+                    if let (Some(referee), Some(message)) = (&mut self.referee, message) {
+                        referee.brought(message.id.0, seq);
+                    }
                     self.disk.records.push(journalled.to_vec());
-                    Happened::Record(seq, record.to_vec(), message)
+                    Happened::Record(seq, Escaped(record.to_vec()), message)
                 }
                 Output::Writable { conn } => Happened::Writable(number(conn)),
                 Output::Readable { conn } => {
@@ -481,10 +505,4 @@ impl World {
             self.happened.push(happened);
         }
     }
-}
-
-/// What stands for a password's hash in a world.
-#[must_use]
-pub fn fake_hash(password: &Password) -> String {
-    format!("fake${}", password.expose())
 }

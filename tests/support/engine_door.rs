@@ -121,7 +121,7 @@ impl EngineDoor {
             }
         }
         if self.host == Host::Bytes && self.store.journal.len() >= SNAPSHOT_EVERY && !self.store.failed {
-            let snapshot = self.engine.snapshot();
+            let snapshot = self.engine.snapshot().expect("the store works");
             self.store.snapshot = Some((snapshot.seq, snapshot.bytes));
             self.store.journal.clear();
             self.store.on_their_way = 0;
@@ -430,6 +430,7 @@ fn set(config: &mut Config, key: &str, value: &str) -> Option<()> {
         "limits.session_idle" => limits.session_idle = time()?,
         "limits.idle_before_session" => limits.idle_before_session = time()?,
         "limits.group_members" => limits.group_members = number()?,
+        "limits.output_total" => limits.output_total = number()?,
         "limits.groups_per_user" => limits.groups_per_user = number()?,
         "limits.dedupe_keys" => limits.dedupe_keys = number()?,
         "limits.users" => limits.users = number()?,

@@ -105,6 +105,9 @@ settings! {
         /// What may wait to be sent on a connection before its next requests wait.
         output_buffer: Size = Size(64 << 10);
 
+        /// Bytes waiting to be sent on all connections together, beyond which requests with large answers are answered "busy".
+        output_total: Size = Size(1 << 30);
+
         /// Unconfirmed messages a user may have.
         mailbox_messages: usize = 10_000;
 
@@ -181,6 +184,7 @@ impl ServerConfig {
                 line: limits.line.0,
                 input_buffer: limits.input_buffer.0,
                 output_buffer: limits.output_buffer.0,
+                output_total: limits.output_total.0,
                 mailbox_messages: limits.mailbox_messages,
                 sessions_per_user: limits.sessions_per_user,
                 session_idle: limits.session_idle.as_millis() as u64,

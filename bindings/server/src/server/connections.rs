@@ -3,12 +3,12 @@
 use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{Shutdown, TcpListener, TcpStream},
     rc::Rc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use obrolan::{ConnId, Outgoing, Refused, wire};
+use obrolan::{ConnId, Outgoing, wire};
 use rustix::net::sockopt;
 use smol::{Async, Timer, future};
 
@@ -64,9 +64,35 @@ impl Socket {
     /// Ends both directions: the peer is told, and the reading task wakes up.
     pub(super) fn shut_down(&self) {
         // It fails only if the peer was first.
-        let _ = self.stream.get_ref().shutdown(std::net::Shutdown::Both);
+        let _ = self.stream.get_ref().shutdown(Shutdown::Both);
+    }
+
+    /// Tells the peer that nothing more comes, and waits a while until it has read the last and says the same. To close at
+    /// once, with bytes of the peer's unread, would be a reset, which may overtake the last response.
+    pub(super) async fn linger(&self) {
+        let _ = self.stream.get_ref().shutdown(Shutdown::Write);
+        self.readable.raise();
+        Timer::after(LINGER).await;
+        self.shut_down();
+    }
+
+    /// Reads what the peer still sends, for nobody.
+    async fn discard(&self, hub: &Hub) {
+        while self.stream.readable().await.is_ok() {
+            let read = hub.with_buffer(|buffer| self.stream.get_ref().read(buffer));
+            match read {
+                Ok(0) => return,
+                Err(error) if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
+                    return;
+                }
+                _ => {}
+            }
+        }
     }
 }
+
+/// How long a peer has to read the last response after the connection is closed from this side.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// How long a connection is silent before the system asks whether its peer is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(120);
@@ -82,6 +108,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 /// Takes connections as they come, forever.
 pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
+    let mut refused_last: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -100,7 +127,16 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
                         hub.opened(conn, socket.clone());
                         hub.spawn(read(hub.clone(), conn, socket));
                     }
-                    Err(refused) => refuse(stream.get_ref(), refused),
+                    Err(refused) => {
+                        // Whoever fills the server with connections shall not fill the log too.
+                        if refused_last.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
+                            refused_last = Some(Instant::now());
+                            tracing::warn!(
+                                "refused a connection, and maybe others within this second: {refused}"
+                            );
+                        }
+                        refuse(stream.get_ref());
+                    }
                 }
                 // The next may be there already, but those who are connected have their turn first.
                 future::yield_now().await;
@@ -115,8 +151,7 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
 }
 
 /// Tells why the connection is not taken, if its socket takes that much.
-fn refuse(mut stream: &TcpStream, why: Refused) {
-    tracing::warn!("refused a connection: {why}");
+fn refuse(mut stream: &TcpStream) {
     let mut response = Vec::new();
     wire::Object::error(&mut response, None, wire::Code::Busy).end_frame();
     let _ = stream.write(&response);
@@ -155,14 +190,14 @@ async fn read(hub: Rc<Hub>, conn: ConnId, socket: Rc<Socket>) {
                     socket.readable.wait().await;
                     match hub.received(conn, &kept[start..]) {
                         Some(consumed) => start += consumed,
-                        None => return,
+                        None => return socket.discard(&hub).await,
                     }
                 }
                 kept = Vec::new();
             }
             Taken::Eof => return hub.end_of_stream(conn),
             Taken::Gone => return hub.gone(conn),
-            Taken::Over => return,
+            Taken::Over => return socket.discard(&hub).await,
         }
     }
 }

@@ -11,7 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use obrolan::{Answer, Ask, Closed, ConnId, Engine, Event, Output, Peer, Refused, Seq, Ticket, Time};
+use obrolan::{
+    Answer, Ask, CloseReason, Closed, ConnId, Engine, Event, Output, Peer, Refused, Seq, Ticket, Time,
+};
 use smol::{
     LocalExecutor, Timer,
     channel::Receiver,
@@ -203,9 +205,10 @@ impl Hub {
         if !store.gathering.is_empty() {
             store.worker.commit(std::mem::take(&mut store.gathering));
         }
-        if store.since_snapshot > 0 {
+        if store.since_snapshot > 0
+            && let Ok(snapshot) = self.engine.borrow().snapshot()
+        {
             // So that the next start reads one snapshot and no journal.
-            let snapshot = self.engine.borrow().snapshot();
             store.worker.snapshot(snapshot.seq.0, snapshot.bytes);
         }
         store.worker.close();
@@ -226,6 +229,15 @@ impl Hub {
         if let Some(socket) = self.sockets.borrow_mut().remove(&conn) {
             socket.shut_down();
             socket.readable.raise();
+        }
+        self.progress.raise();
+    }
+
+    /// The same, for a peer that may still send, and shall read the last response first.
+    fn let_go(self: &Rc<Self>, conn: ConnId) {
+        let socket = self.sockets.borrow_mut().remove(&conn);
+        if let Some(socket) = socket {
+            self.spawn(async move { socket.linger().await });
         }
         self.progress.raise();
     }
@@ -253,7 +265,12 @@ impl Hub {
                 }
                 Output::Close { conn, reason } => {
                     tracing::debug!(?conn, ?reason, "closed");
-                    self.closed(conn);
+                    if reason == CloseReason::PeerClosed {
+                        // All that the peer sent is read.
+                        self.closed(conn);
+                    } else {
+                        self.let_go(conn);
+                    }
                 }
                 Output::Ask { ticket, ask: Ask::ReadMessages { ids, budget } } => {
                     if let Some(store) = &mut *self.store.borrow_mut() {
@@ -379,8 +396,11 @@ impl Storing {
     fn snapshot_when_due(&mut self, engine: &Engine) {
         let due = self.since_snapshot >= SNAPSHOT_RECORDS.max(engine.accounts());
         // Every record must be handed over: the store takes a snapshot only of records it has.
-        if due && !self.snapshotting && self.gathering.is_empty() {
-            let snapshot = engine.snapshot();
+        if due
+            && !self.snapshotting
+            && self.gathering.is_empty()
+            && let Ok(snapshot) = engine.snapshot()
+        {
             self.worker.snapshot(snapshot.seq.0, snapshot.bytes);
             self.since_snapshot = 0;
             self.snapshotting = true;
