@@ -211,14 +211,18 @@ impl Model {
                 let names = json!({"to": group.name, "group": group.name});
                 let to: Vec<usize> = group.members.iter().copied().filter(|member| *member != me).collect();
                 self.sessions.get_mut(&session).expect("it acts").group = Some(no);
+                let reply = self.deliver(kind, from.now, me, names, text, to.clone());
                 for user in &to {
                     let user = &mut self.users[*user];
-                    if user.mailbox.len() >= config.limits.mailbox_messages {
-                        user.mailbox.remove(0);
+                    if user.mailbox.len() > config.limits.mailbox_messages {
+                        // Of groups the oldest goes, be it this one; private messages stay.
+                        let of_group = |id: &u64| self.messages[id].json.get("group").is_some();
+                        let oldest = user.mailbox.iter().position(of_group).expect("this one is of a group");
+                        user.mailbox.remove(oldest);
                         user.gap += 1;
                     }
                 }
-                Ok(self.deliver(kind, from.now, me, names, text, to))
+                Ok(reply)
             }
             Request::Inbox { after } => {
                 actor?;

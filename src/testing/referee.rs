@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Answer, Ask, Config, Seq, SessionId, Ticket, Time,
-    wire::{Code, Kind, Line, Request},
+    wire::{Code, Kind, Line, Request, Structured},
 };
 
 /// Knows what should happen. Every method panics when something else does.
@@ -136,11 +136,17 @@ impl Referee {
                 self.expect(conn, None, Seq(0), Some(error(None, Code::TooLong)));
             }
         } else if !line.is_empty() {
-            match Line::parse(line) {
-                Err(wrong) => {
-                    self.expect(conn, wrong.kind, Seq(0), Some(error(wrong.kind, wrong.code)));
-                }
-                Ok(line) => self.request(conn, &line, asks, now, seq),
+            // Scenarios give no tags and no keys: those have transcripts.
+            let taken = if line.starts_with(b"{") {
+                Structured::parse(line).and_then(|object| {
+                    self.request(conn, &object.line()?, asks, now, seq);
+                    Ok(())
+                })
+            } else {
+                Line::parse(line).map(|line| self.request(conn, &line, asks, now, seq))
+            };
+            if let Err(wrong) = taken {
+                self.expect(conn, wrong.kind, Seq(0), Some(error(wrong.kind, wrong.code)));
             }
         }
         self.called(seq);
@@ -252,6 +258,14 @@ impl Referee {
         for conn in &mut self.conns {
             conn.replayed = true;
             for exchange in &mut conn.exchanges {
+                if exchange.expected.is_some() && exchange.gate > durable {
+                    // What was answered is taken back with the answer.
+                    match exchange.kind {
+                        Some(Kind::Auth | Kind::Resume) => conn.bound = None,
+                        Some(Kind::Subscribe) => conn.subscribed_with = None,
+                        _ => {}
+                    }
+                }
                 if exchange.expected.is_none() || exchange.gate > durable {
                     exchange.expected = Some(error(exchange.kind, Code::Unavailable));
                     exchange.gate = Seq(0);

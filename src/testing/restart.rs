@@ -42,7 +42,7 @@ impl World {
     /// A world around an engine that was recovered, with nobody connected and a journal of its own.
     #[must_use]
     pub fn going_on(engine: Engine, config: Config, now: Time) -> World {
-        let base = engine.snapshot();
+        let base = engine.snapshot().expect("a recovered engine has a store that works");
         let disk = Disk { durable: base.seq, base: Some(base), ..Disk::default() };
         World::around(engine, config, disk, now)
     }

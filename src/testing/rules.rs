@@ -33,7 +33,10 @@ pub(super) fn new_password(config: &Config, typed: &str) -> Result<String, Code>
 }
 
 pub(super) fn help(request: Option<&str>) -> Result<Reply, Code> {
-    let row = |spec: &Spec| json!({"request": spec.name, "usage": spec.usage(), "help": spec.help});
+    let row = |spec: &Spec| {
+        let parameters: Vec<_> = spec.params.iter().map(|param| param.name).collect();
+        json!({"request": spec.name, "usage": spec.usage(), "parameters": parameters, "help": spec.help})
+    };
     let rows: Vec<Value> = match request {
         Some(name) => vec![row(Kind::from_name(name).ok_or(Code::UnknownRequest)?.spec())],
         None => REQUESTS.iter().map(row).collect(),

@@ -234,7 +234,7 @@ const KINDS: &[(Kind, u8)] = &[
 const CONNS: &[usize] = &[0, 1, 2, 0, 1, 2, 3, 7];
 
 /// Milliseconds: around the limits, and once in a while beyond all of them.
-const WAITS: &[u64] = &[1, 1, 1000, 1000, 1000, 61_000, 61_000, 500_000, 500_000, 4_100_000];
+const WAITS: &[u64] = &[1, 1, 1000, 1000, 1000, 61_000, 500_000, 3_000_000, 3_000_000, 4_100_000];
 
 /// The bytes not used yet; 0 for ever after.
 struct Source<'a>(&'a [u8]);
@@ -286,12 +286,14 @@ impl Source<'_> {
                 line: 300,
                 input_buffer: 1 << 20,
                 output_buffer: either(bit(shape, 2), 4096, 300),
+                output_total: 1 << 20,
                 mailbox_messages: either(bit(shape, 3), 50, 3),
                 sessions_per_user: 2,
                 session_idle: 3_600_000,
                 idle_before_session: if bit(rules, 5) { 60_000 } else { NEVER },
                 group_members: 3,
                 groups_per_user: 2,
+                dedupe_keys: 3,
                 users: 5,
                 realms: 2,
                 password_queue: either(bit(rules, 6), 1, 8),

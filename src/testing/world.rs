@@ -337,9 +337,9 @@ impl World {
 
     /// A snapshot is taken, unless the store has failed.
     pub fn snapshot(&mut self) {
-        if !self.failed {
-            self.snapshots.push(self.engine.snapshot());
-        }
+        let taken = self.engine.snapshot();
+        assert_eq!(taken.is_ok(), !self.failed);
+        self.snapshots.extend(taken);
     }
 
     /// Everybody is asked to leave.
