@@ -67,3 +67,8 @@ pub use limits::{Accounts, Config, ConfigError, Limits, Service};
 pub use secret::{Password, SessionDigest, SessionId};
 pub use state::MessageId;
 pub use time::Time;
+
+/// The examples of the README, compiled and run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
