@@ -78,8 +78,8 @@ struct Disk {
     /// Every record given out; the first is number 1.
     records: Vec<Vec<u8>>,
     durable: Seq,
-    /// With the record that brought each.
-    bodies: BTreeMap<MessageId, (Seq, Vec<u8>)>,
+    /// With the record that brought each, and the message before it.
+    bodies: BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>,
 }
 
 /// An engine with a host whose every move the caller decides.
@@ -306,11 +306,31 @@ impl World {
                         break;
                     }
                     // A message that was lost with its record is not there to be read.
-                    let Some((_, body)) = self.disk.bodies.get(id) else { break };
+                    let Some((_, _, body)) = self.disk.bodies.get(id) else { break };
                     bytes += body.len();
                     bodies.push(body.clone());
                 }
                 if bodies.is_empty() { Answer::Failed } else { Answer::Messages(bodies) }
+            }
+            (&Ask::ReadHistory { newest, before, floor, limit, budget }, _) => {
+                let anchor = before.map(|before| self.disk.bodies.get(&before));
+                let mut next = match anchor {
+                    None => newest,
+                    Some(Some((_, prev, _))) => *prev,
+                    Some(None) => return Answer::Failed,
+                };
+                let (mut messages, mut bytes) = (Vec::new(), 0);
+                while next > floor && messages.len() < limit && (messages.is_empty() || bytes <= budget) {
+                    let Some((_, prev, body)) = self.disk.bodies.get(&next) else { return Answer::Failed };
+                    bytes += body.len();
+                    messages.push(body.clone());
+                    next = *prev;
+                    if work == Work::Least {
+                        break;
+                    }
+                }
+                let before = anchor.flatten().map(|(_, _, body)| body.clone());
+                Answer::History { before, messages, more: next > floor }
             }
         }
     }
@@ -349,7 +369,7 @@ impl World {
             self.disk.records.truncate(last as usize);
             self.disk.durable = Seq(last);
             let recovered = self.recover(Seq(last), None).expect("what an engine wrote, it reads");
-            self.disk.bodies.retain(|_, (seq, _)| seq.0 <= last);
+            self.disk.bodies.retain(|_, (seq, ..)| seq.0 <= last);
             self.engine.restore(self.now, recovered).expect("the store had failed, and all is there");
             self.failed = false;
             self.pump();
@@ -454,7 +474,7 @@ impl World {
                     let mut journalled = record;
                     if let (Service::Host, Some(message)) = (self.config.messages, message) {
                         let (record, body) = record.split_at(message.body_at);
-                        self.disk.bodies.insert(message.id, (seq, body.to_vec()));
+                        self.disk.bodies.insert(message.id, (seq, message.prev, body.to_vec()));
                         journalled = record;
                     }
                     self.disk.records.push(journalled.to_vec());
