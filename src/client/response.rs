@@ -54,7 +54,7 @@ impl Response {
         self.0.get(field)?.as_array()?.iter().map(Value::as_str).collect()
     }
 
-    /// The `messages` of an INBOX; `None` if there is no such list or one of them is no message.
+    /// The `messages` of an INBOX or a HISTORY; `None` if there is no such list or one of them is no message.
     #[must_use]
     pub fn messages(&self) -> Option<Vec<Message>> {
         self.0.get("messages")?.as_array()?.iter().map(|message| Message::deserialize(message).ok()).collect()

@@ -1,6 +1,9 @@
 //! Work that leaves the engine, and what happens when it returns.
 
-use super::{Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, throttle::Subject};
+use super::{
+    Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, history::Conversation,
+    throttle::Subject,
+};
 use crate::{
     limits::Service,
     passwords,
@@ -22,6 +25,8 @@ pub(super) enum Pending {
     HashNew { conn: ConnId, session: SessionNo },
     /// INBOX: bodies are being read; `more` if the mailbox holds messages beyond those.
     Inbox { conn: ConnId, ids: Vec<MessageId>, more: bool },
+    /// HISTORY: a part of a conversation is being read; with whether `before` was given.
+    History { conn: ConnId, conversation: Conversation, limit: usize, paged: bool },
     /// Bodies are being read for a subscription that fell behind, or began.
     Replay { conn: ConnId, ids: Vec<MessageId> },
     /// Nobody waits for it any more.
@@ -36,6 +41,7 @@ impl Pending {
             Pending::Auth { conn, .. } => Some((conn, Kind::Auth)),
             Pending::VerifyOld { conn, .. } | Pending::HashNew { conn, .. } => Some((conn, Kind::Passwd)),
             Pending::Inbox { conn, .. } => Some((conn, Kind::Inbox)),
+            Pending::History { conn, .. } => Some((conn, Kind::History)),
             Pending::Replay { .. } | Pending::Abandoned => None,
         }
     }
@@ -58,13 +64,23 @@ impl Engine {
             (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
                 (1..=ids.len()).contains(&bodies.len()) && bodies.iter().all(|body| !body.is_empty())
             }
+            (Pending::History { limit, paged, .. }, Answer::History { before, messages, more }) => {
+                let bodies = || messages.iter().chain(before);
+                messages.len() <= *limit
+                    && (*paged || before.is_none())
+                    && (!messages.is_empty() || !more)
+                    && bodies().all(|body| !body.is_empty())
+            }
             _ => false,
         };
         if !fits {
             return Err(ApiError::WrongAnswer);
         }
         let pending = self.asked.remove(&ticket).expect("it was there a moment ago");
-        if !matches!(pending, Pending::Inbox { .. } | Pending::Replay { .. } | Pending::Abandoned) {
+        if !matches!(
+            pending,
+            Pending::Inbox { .. } | Pending::History { .. } | Pending::Replay { .. } | Pending::Abandoned
+        ) {
             self.passwords_asked -= 1;
         }
         if let Some((conn, _)) = pending.waits() {
@@ -97,7 +113,9 @@ impl Engine {
                     Ask::VerifyPassword { password, hash } => {
                         Answer::PasswordMatches(passwords::verify(&password, &hash))
                     }
-                    Ask::ReadMessages { .. } => unreachable!("that is not about a password"),
+                    Ask::ReadMessages { .. } | Ask::ReadHistory { .. } => {
+                        unreachable!("that is not about a password")
+                    }
                 };
                 self.resolve(then, answer);
                 Ok(())
@@ -126,7 +144,7 @@ impl Engine {
         }
     }
 
-    fn resolve(&mut self, pending: Pending, answer: Answer) {
+    pub(super) fn resolve(&mut self, pending: Pending, answer: Answer) {
         let waits = pending.waits();
         let done = match (pending, answer) {
             (Pending::Register { conn, user, country, name, subjects }, Answer::PasswordHash(hash)) => {
@@ -150,6 +168,10 @@ impl Engine {
                     self.inbox_read(conn, more, bodies.iter().map(Vec::as_slice));
                 })
             }
+            (
+                Pending::History { conn, conversation, paged, .. },
+                Answer::History { before, messages, more },
+            ) => self.history_read(conn, &conversation, paged, before.as_deref(), &messages, more),
             (Pending::Replay { conn, ids }, Answer::Messages(bodies)) => {
                 self.replayed(conn, ids.into_iter().zip(bodies));
                 Ok(())

@@ -181,6 +181,7 @@ impl Engine {
             Request::Inbox { after } => self.inbox(actor?, after),
             Request::Ack { id } => self.ack(actor?, id),
             Request::Subscribe { after } => self.subscribe(actor?, after),
+            Request::History { with, before, limit } => self.history(actor?, with, before, limit)?,
             Request::AddGroup { group } => self.add_group(actor?, group)?,
             Request::JoinGroup { group } => self.join_group(actor?, group)?,
             Request::LeaveGroup { group } => self.leave_group(actor?, group)?,

@@ -168,6 +168,20 @@ pub enum Ask {
         /// Bytes after which no further body is wanted.
         budget: usize,
     },
+    /// Read messages of one conversation backwards, each leading to the next by the
+    /// [`prev`](MessageRef::prev) it was stored with. Every message read has been given out with its record.
+    ReadHistory {
+        /// The conversation's last message: the first to be read, if there is no `before`.
+        newest: MessageId,
+        /// If given, this message itself, which may be of any conversation, is read too; the first after it is the one before it.
+        before: Option<MessageId>,
+        /// Messages up to this one are not to be read.
+        floor: MessageId,
+        /// How many are wanted at most; 1 or more.
+        limit: usize,
+        /// Bytes of bodies after which no further one is wanted.
+        budget: usize,
+    },
 }
 
 /// The work of an [`Ask`], done.
@@ -180,6 +194,15 @@ pub enum Answer {
     PasswordMatches(bool),
     /// Bodies of messages: at least the first one asked for, and more of them in order as long as the ones before stay within the budget.
     Messages(Vec<Vec<u8>>),
+    /// A part of a conversation. It ends where no message is left above the floor, or where the host keeps no older ones.
+    History {
+        /// The body of the message `before`, if one was given and is kept.
+        before: Option<Vec<u8>>,
+        /// Bodies, the newest first; at least one, if there is one.
+        messages: Vec<Vec<u8>>,
+        /// Whether the next one could be read too.
+        more: bool,
+    },
     /// The work could not be done. The peer is answered `unavailable`.
     Failed,
 }

@@ -1,36 +1,56 @@
 //! Bodies of messages kept by the engine itself, for hosts without a store.
 
+use std::collections::VecDeque;
+
+use super::Answer;
 use crate::state::{MessageId, NumberMap};
 
-/// Bodies of the messages that some mailbox holds.
+/// Bodies of messages: all that some mailbox holds, and of the others, which are there for HISTORY, the latest that there is room for.
 pub(super) struct MemoryMessages {
     bodies: NumberMap<MessageId, Body>,
+    /// Those that no mailbox holds any more, in the order they were let go: the first make room.
+    released: VecDeque<MessageId>,
     /// Bytes of all bodies.
     bytes: usize,
+    /// Bytes of those that some mailbox holds.
+    held_bytes: usize,
     limit: usize,
 }
 
 struct Body {
     json: Box<[u8]>,
+    /// The message before it in the same conversation.
+    prev: MessageId,
     /// How many mailboxes hold it.
     held: u32,
 }
 
 impl MemoryMessages {
     pub(super) fn new(limit: usize) -> MemoryMessages {
-        MemoryMessages { bodies: NumberMap::default(), bytes: 0, limit }
+        let (bodies, released) = (NumberMap::default(), VecDeque::new());
+        MemoryMessages { bodies, released, bytes: 0, held_bytes: 0, limit }
     }
 
+    /// Whether what mailboxes hold takes all the room: there is nothing to forget for a further message.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes >= self.limit
+        self.held_bytes >= self.limit
     }
 
-    /// Keeps a body for the mailboxes that hold it; for none, it is forgotten.
-    pub(super) fn insert(&mut self, id: MessageId, json: &[u8], held: u32) {
+    /// Keeps a body, which so many mailboxes hold.
+    pub(super) fn insert(&mut self, id: MessageId, prev: MessageId, json: &[u8], held: u32) {
+        self.bytes += json.len();
+        self.bodies.insert(id, Body { json: json.into(), prev, held });
         if held > 0 {
-            self.bytes += json.len();
-            self.bodies.insert(id, Body { json: json.into(), held });
+            self.held_bytes += json.len();
+        } else {
+            self.released.push_back(id);
         }
+        self.make_room();
+    }
+
+    /// Keeps a body until it is known who [holds](Self::recount) it.
+    pub(super) fn recover(&mut self, id: MessageId, prev: MessageId, json: &[u8]) {
+        self.bodies.insert(id, Body { json: json.into(), prev, held: 0 });
     }
 
     /// Tells that one mailbox less holds each of these.
@@ -39,9 +59,19 @@ impl MemoryMessages {
             let body = self.bodies.get_mut(&id).expect("what a mailbox holds is kept");
             body.held -= 1;
             if body.held == 0 {
-                self.bytes -= body.json.len();
-                self.bodies.remove(&id);
+                self.held_bytes -= body.json.len();
+                self.released.push_back(id);
             }
+        }
+        self.make_room();
+    }
+
+    /// Forgets what no mailbox holds, as far as it must: in constant time for each that comes.
+    fn make_room(&mut self) {
+        while self.bytes > self.limit
+            && let Some(body) = self.released.pop_front().and_then(|id| self.bodies.remove(&id))
+        {
+            self.bytes -= body.json.len();
         }
     }
 
@@ -60,26 +90,54 @@ impl MemoryMessages {
         bodies
     }
 
+    /// Does the work of [`Ask::ReadHistory`](super::Ask::ReadHistory).
+    pub(super) fn history(
+        &self,
+        newest: MessageId,
+        before: Option<MessageId>,
+        floor: MessageId,
+        limit: usize,
+        budget: usize,
+    ) -> Answer {
+        let anchor = before.and_then(|before| self.bodies.get(&before));
+        let start = if before.is_some() { anchor.map(|body| body.prev) } else { Some(newest) };
+        let next = |id: MessageId| self.bodies.get(&id).filter(|_| id > floor);
+        let mut at = start.and_then(next);
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while let Some(body) = at.filter(|_| messages.len() < limit && bytes <= budget) {
+            bytes += body.json.len();
+            messages.push(body.json.to_vec());
+            at = next(body.prev);
+        }
+        Answer::History { before: anchor.map(|body| body.json.to_vec()), messages, more: at.is_some() }
+    }
+
     pub(super) fn contains(&self, id: MessageId) -> bool {
         self.bodies.contains_key(&id)
     }
 
-    /// Counts anew who holds what, and forgets what nobody holds.
+    /// Counts anew who holds what, after all bodies were [recovered](Self::recover).
     pub(super) fn recount(&mut self, holders: impl Iterator<Item = MessageId>) {
-        self.bodies.values_mut().for_each(|body| body.held = 0);
         for id in holders {
             if let Some(body) = self.bodies.get_mut(&id) {
                 body.held += 1;
             }
         }
-        self.bodies.retain(|_, body| body.held > 0);
-        self.bytes = self.bodies.values().map(|body| body.json.len()).sum();
+        let len = |body: &Body| body.json.len();
+        self.bytes = self.bodies.values().map(len).sum();
+        self.held_bytes = self.bodies.values().filter(|body| body.held > 0).map(len).sum();
+        // In what order they were let go is not known any more.
+        let mut released: Vec<_> =
+            self.bodies.iter().filter(|(_, body)| body.held == 0).map(|(id, _)| *id).collect();
+        released.sort_unstable();
+        self.released = released.into();
+        self.make_room();
     }
 
-    /// All bodies by number.
-    pub(super) fn sorted(&self) -> Vec<(MessageId, &[u8])> {
-        let mut all: Vec<_> = self.bodies.iter().map(|(id, body)| (*id, &*body.json)).collect();
-        all.sort_unstable_by_key(|(id, _)| *id);
+    /// All bodies by number, each with the message before it.
+    pub(super) fn sorted(&self) -> Vec<(MessageId, MessageId, &[u8])> {
+        let mut all: Vec<_> = self.bodies.iter().map(|(id, body)| (*id, body.prev, &*body.json)).collect();
+        all.sort_unstable_by_key(|(id, ..)| *id);
         all
     }
 }

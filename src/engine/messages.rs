@@ -15,8 +15,8 @@ use crate::{
 /// The most messages in a response to INBOX (protocol, section 4).
 const INBOX_MESSAGES: usize = 100;
 
-/// Bytes of bodies after which a response to INBOX holds no further message.
-const INBOX_BYTES: usize = 1 << 20;
+/// Bytes of bodies after which a response to INBOX or HISTORY holds no further message.
+pub(super) const INBOX_BYTES: usize = 1 << 20;
 
 impl Engine {
     pub(super) fn send(&mut self, actor: Actor, to: &str, text: &str) -> Result<(), Failure> {
@@ -32,7 +32,7 @@ impl Engine {
             message(out, id, from, to, None, now, text);
         });
         if self.config.messages == Service::Inside {
-            self.memory.insert(id, &self.journal.records[body.clone()], 1);
+            self.memory.insert(id, prev, &self.journal.records[body.clone()], 1);
         }
         self.sent_message(actor.conn, Kind::Send, id);
         self.push_message(id, body, to);
@@ -64,7 +64,7 @@ impl Engine {
         if self.config.messages == Service::Inside {
             let holds = |user: &&UserNo| self.state.user(**user).mailbox.newest() == Some(id);
             let held = recipients.iter().filter(holds).count();
-            self.memory.insert(id, &self.journal.records[body.clone()], held as u32);
+            self.memory.insert(id, prev, &self.journal.records[body.clone()], held as u32);
         }
         self.sent_message(actor.conn, Kind::SendGroup, id);
         self.push_group_message(id, body, &recipients);

@@ -6,6 +6,7 @@ mod connections;
 mod delivery;
 mod dispatch;
 mod groups;
+mod history;
 mod info;
 mod io;
 mod journal;

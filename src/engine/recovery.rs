@@ -107,7 +107,8 @@ struct Written<S, M> {
 struct Read {
     seq: u64,
     state: Thawing,
-    messages: Vec<(MessageId, Vec<u8>)>,
+    /// Each with the message before it in its conversation.
+    messages: Vec<(MessageId, MessageId, Vec<u8>)>,
 }
 
 impl Engine {
@@ -167,8 +168,8 @@ impl Recovery {
         }
         self.engine.state = State::thaw(read.state, self.engine.hash_key).map_err(|error| damaged(&error))?;
         self.engine.journal.last = Seq(read.seq);
-        for (id, json) in read.messages {
-            self.engine.memory.insert(id, &json, 1);
+        for (id, prev, json) in read.messages {
+            self.engine.memory.recover(id, prev, &json);
         }
         Ok(())
     }
@@ -184,13 +185,13 @@ impl Recovery {
         }
         let wrong = |why: &dyn fmt::Display| RecoveryError::Record { seq: seq.0, why: why.to_string() };
         let (record, body) = Record::decode(record).map_err(|_| wrong(&"does not read"))?;
+        let prev = self.engine.state.last_before(&record);
         self.engine.state.apply(&record).map_err(|error| wrong(&error))?;
         self.engine.journal.last = seq;
         if let (Service::Inside, Some(id)) = (self.engine.config.messages, record.message())
             && !body.is_empty()
         {
-            // Who still holds it is counted at the start.
-            self.engine.memory.insert(id, body, 1);
+            self.engine.memory.recover(id, prev, body);
         }
         Ok(())
     }

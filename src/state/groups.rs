@@ -34,6 +34,11 @@ impl Group {
         self.place(user).is_ok()
     }
 
+    /// The last message that is not for a member to read: the last one of the realm before they joined.
+    pub(crate) fn since(&self, member: UserNo) -> Option<MessageId> {
+        self.place(member).ok().map(|place| self.members[place].since)
+    }
+
     fn place(&self, user: UserNo) -> Result<usize, usize> {
         self.members.binary_search_by_key(&user, |member| member.user)
     }

@@ -152,6 +152,16 @@ impl State {
         self.conversations.get(&(a.min(b), a.max(b))).copied().unwrap_or_default()
     }
 
+    /// The last message so far of the conversation that a record adds one to; 0 if this is its first.
+    pub(crate) fn last_before(&self, record: &Record<'_>) -> MessageId {
+        match record {
+            Record::Sent { from, to, .. } => self.last_between(*from, *to),
+            Record::SentToGroup { group, .. } => self.group(*group).map_or(MessageId(0), |group| group.last),
+            Record::Once { record, .. } => self.last_before(record),
+            _ => MessageId(0),
+        }
+    }
+
     pub(crate) fn realm(&self, key: &str) -> Option<&Realm> {
         self.realms.get(key)
     }

@@ -236,6 +236,7 @@ impl Model {
                 }
                 Ok(Reply::Later(Pending::Inbox { ids, more }))
             }
+            Request::History { .. } => unreachable!("scenarios do not look back: that has transcripts"),
             Request::Ack { id } => {
                 actor?;
                 self.users[me].mailbox.retain(|held| *held > id);

@@ -23,8 +23,8 @@ pub(super) struct Disk {
     /// Every record given out since.
     pub(super) records: Vec<Vec<u8>>,
     pub(super) durable: Seq,
-    /// With the record that brought each.
-    pub(super) bodies: BTreeMap<MessageId, (Seq, Vec<u8>)>,
+    /// With the record that brought each, and the message before it.
+    pub(super) bodies: BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>,
 }
 
 impl Disk {
@@ -43,7 +43,7 @@ impl Disk {
     /// Forgets all after a record; what is left is durable.
     pub(super) fn truncate(&mut self, last: Seq) {
         self.records.truncate((last.0 - self.base()) as usize);
-        self.bodies.retain(|_, (seq, _)| *seq <= last);
+        self.bodies.retain(|_, (seq, ..)| *seq <= last);
         self.durable = last;
     }
 
@@ -62,11 +62,31 @@ impl Disk {
                         break;
                     }
                     // A message that was lost with its record is not there to be read.
-                    let Some((_, body)) = self.bodies.get(id) else { break };
+                    let Some((_, _, body)) = self.bodies.get(id) else { break };
                     bytes += body.len();
                     bodies.push(body.clone());
                 }
                 if bodies.is_empty() { Answer::Failed } else { Answer::Messages(bodies) }
+            }
+            (&Ask::ReadHistory { newest, before, floor, limit, budget }, _) => {
+                let anchor = before.map(|before| self.bodies.get(&before));
+                let mut next = match anchor {
+                    None => newest,
+                    Some(Some((_, prev, _))) => *prev,
+                    Some(None) => return Answer::Failed,
+                };
+                let (mut messages, mut bytes) = (Vec::new(), 0);
+                while next > floor && messages.len() < limit && (messages.is_empty() || bytes <= budget) {
+                    let Some((_, prev, body)) = self.bodies.get(&next) else { return Answer::Failed };
+                    bytes += body.len();
+                    messages.push(body.clone());
+                    next = *prev;
+                    if work == Work::Least {
+                        break;
+                    }
+                }
+                let before = anchor.flatten().map(|(_, _, body)| body.clone());
+                Answer::History { before, messages, more: next > floor }
             }
         }
     }

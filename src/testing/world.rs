@@ -475,7 +475,7 @@ impl World {
                     let mut journalled = record;
                     if let (Service::Host, Some(message)) = (self.config.messages, message) {
                         let (record, body) = record.split_at(message.body_at);
-                        self.disk.bodies.insert(message.id, (seq, body.to_vec()));
+                        self.disk.bodies.insert(message.id, (seq, message.prev, body.to_vec()));
                         journalled = record;
                     }
                     if let (Some(referee), Some(message)) = (&mut self.referee, message) {

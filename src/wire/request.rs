@@ -23,6 +23,7 @@ pub enum Request<'a> {
     Inbox { after: Option<u64> },
     Ack { id: u64 },
     Subscribe { after: Option<u64> },
+    History { with: &'a str, before: Option<u64>, limit: Option<u64> },
     Ping,
     Help { request: Option<&'a str> },
     Resume { sid: &'a str },
@@ -59,7 +60,8 @@ pub struct ParseError {
 }
 
 /// A parameter that cannot be written as a line: a word with a space or nothing in it, a text with a line break or an
-/// outer space that would be lost, or a first word of the session-id form where that would name the session.
+/// outer space that would be lost, a first word of the session-id form where that would name the session, or one after
+/// another that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter {param} of {request} cannot be written on a line: {why}")]
 pub struct NotEncodable {
@@ -226,6 +228,9 @@ impl<'a> Request<'a> {
             Kind::Inbox => Request::Inbox { after: a.optional_number() },
             Kind::Ack => Request::Ack { id: a.number() },
             Kind::Subscribe => Request::Subscribe { after: a.optional_number() },
+            Kind::History => {
+                Request::History { with: a.text(), before: b.optional_number(), limit: c.optional_number() }
+            }
             Kind::Ping => Request::Ping,
             Kind::Help => Request::Help { request: a.optional_text() },
             Kind::Resume => Request::Resume { sid: a.text() },
@@ -258,6 +263,9 @@ impl<'a> Request<'a> {
             Request::Inbox { after } => (Kind::Inbox, [after.into(), NONE, NONE, NONE]),
             Request::Ack { id } => (Kind::Ack, [id.into(), NONE, NONE, NONE]),
             Request::Subscribe { after } => (Kind::Subscribe, [after.into(), NONE, NONE, NONE]),
+            Request::History { with, before, limit } => {
+                (Kind::History, [with.into(), before.into(), limit.into(), NONE])
+            }
             Request::Ping => (Kind::Ping, [NONE; MOST]),
             Request::Help { request } => (Kind::Help, [request.into(), NONE, NONE, NONE]),
             Request::Resume { sid } => (Kind::Resume, [sid.into(), NONE, NONE, NONE]),
@@ -282,15 +290,20 @@ impl<'a> Request<'a> {
         let (kind, values) = self.taken_apart();
         let spec = kind.spec();
         let start = out.len();
+        let mut gap = false;
         out.extend_from_slice(spec.name.as_bytes());
         for (at, (param, value)) in spec.params.iter().zip(values).enumerate() {
             let written = match value {
-                Value::Absent => continue,
+                Value::Absent => {
+                    gap = true;
+                    continue;
+                }
                 Value::Number(number) => &number.to_string(),
                 Value::Text(text) => text,
             };
             let first_names_session = at == 0 && spec.session != SessionParam::Own;
-            if let Some(why) = unwritable(written, param.shape, first_names_session) {
+            let misplaced = gap.then_some("one before it is left out");
+            if let Some(why) = misplaced.or(unwritable(written, param.shape, first_names_session)) {
                 out.truncate(start);
                 return Err(NotEncodable { request: spec.name, param: param.name, why });
             }

@@ -165,6 +165,11 @@ requests! {
         Some("langganan aktif"),
         [(NO_SESSION, &[NoSession]), (UNKNOWN, &[Unavailable, BadParameters])],
         "Be sent messages on this connection as they come, unconfirmed ones beyond after first.";
+    History "HISTORY" ByForm [word("with"), optional(number("before")), optional(number("limit"))],
+        None,
+        [(NO_SESSION, &[NoSession]), ("Bukan anggota grup", &[NotMember]),
+         ("Group tidak ditemukan", &[NoSuchUser, NoSuchRealm, RealmUnreachable, Unavailable, BadParameters])],
+        "The last messages with a user or of a group you are in, newest last: those before a given one, 50 or up to 100; more tells whether there are older ones.";
     Ping "PING" Unused [],
         Some("pong"),
         [(UNKNOWN, &[BadParameters])],

@@ -75,7 +75,8 @@ struct Store {
     journal: Vec<(Seq, Vec<u8>)>,
     /// Where in the journal the records begin that the engine was not told of as durable.
     on_their_way: usize,
-    bodies: BTreeMap<MessageId, (Seq, Vec<u8>)>,
+    /// With the record that brought each, and the message before it.
+    bodies: BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>,
     fails: bool,
     failed: bool,
 }
@@ -134,7 +135,8 @@ impl EngineDoor {
                 Output::Persist { seq, record, message } => {
                     let mut record = record.to_vec();
                     if let Some(message) = message.filter(|_| self.config.messages == Service::Host) {
-                        self.store.bodies.insert(message.id, (seq, record.split_off(message.body_at)));
+                        let body = record.split_off(message.body_at);
+                        self.store.bodies.insert(message.id, (seq, message.prev, body));
                     }
                     self.store.journal.push((seq, record));
                 }
@@ -211,8 +213,8 @@ impl EngineDoor {
 
     /// Does the oldest work that is asked for and may be done now; false if there is none.
     fn answer(&mut self) -> bool {
-        let may_be_done =
-            |(_, ask): &(Ticket, Ask)| !self.passwords_wait || matches!(ask, Ask::ReadMessages { .. });
+        let is_read = |ask: &Ask| matches!(ask, Ask::ReadMessages { .. } | Ask::ReadHistory { .. });
+        let may_be_done = |(_, ask): &(Ticket, Ask)| !self.passwords_wait || is_read(ask);
         let Some(at) = self.asked.iter().position(may_be_done) else { return false };
         let (ticket, ask) = self.asked.remove(at).expect("it is there");
         let answer = match ask {
@@ -227,11 +229,24 @@ impl EngineDoor {
                     if bytes > budget {
                         break;
                     }
-                    let (_, body) = &self.store.bodies[&id];
+                    let (_, _, body) = &self.store.bodies[&id];
                     bytes += body.len();
                     bodies.push(body.clone());
                 }
                 Answer::Messages(bodies)
+            }
+            Ask::ReadHistory { newest, before, floor, limit, budget } => {
+                let anchor = before.map(|before| &self.store.bodies[&before]);
+                let mut next = anchor.map_or(newest, |(_, prev, _)| *prev);
+                let (mut bytes, mut messages) = (0, Vec::new());
+                while next > floor && messages.len() < limit && bytes <= budget {
+                    let (_, prev, body) = &self.store.bodies[&next];
+                    bytes += body.len();
+                    messages.push(body.clone());
+                    next = *prev;
+                }
+                let before = anchor.map(|(_, _, body)| body.clone());
+                Answer::History { before, messages, more: next > floor }
             }
             ask => panic!("the host does not know {ask:?}"),
         };
@@ -247,7 +262,7 @@ impl EngineDoor {
         };
         if *fails {
             journal.truncate(*on_their_way);
-            bodies.retain(|_, (seq, _)| *seq < first);
+            bodies.retain(|_, (seq, ..)| *seq < first);
             *failed = true;
             self.engine.persist_failed(self.now, first).expect("the records are on their way");
         } else {

@@ -24,6 +24,7 @@ pub(super) enum Asked {
     Create(String),
     Leave(String),
     Members,
+    History(Conversation),
     Users,
     Groups,
     Whoami,
@@ -88,6 +89,28 @@ impl Look {
         }
     }
 
+    /// The answer to a look back, oldest first, with its line ends. It is dimmed, for it is not said now, and may be of another day.
+    pub(super) fn history(self, with: &Conversation, response: &Response) -> String {
+        let Some(messages) = response.messages() else {
+            return format!("the server's messages with {} make no sense to this version\n", named(with));
+        };
+        if self.plain {
+            return messages.iter().map(|message| self.message(message)).collect();
+        }
+        if messages.is_empty() {
+            return format!("no messages with {} yet\n", named(with));
+        }
+        let plain = Look { color: false, ..self };
+        let lines = messages.iter().flat_map(|message| {
+            let date = message.time.to_string()[..10].to_owned();
+            let line = format!("{date} {}", plain.message(message));
+            line.lines()
+                .map(|line| format!("{}\n", self.styled(Style::new().dimmed(), line)))
+                .collect::<Vec<_>>()
+        });
+        lines.collect()
+    }
+
     fn styled(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
@@ -121,7 +144,7 @@ impl Asked {
             }
         };
         match self {
-            Asked::Message(_) | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Message(_) | Asked::History(_) | Asked::Ping | Asked::Confirm(_) => None,
             Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
             Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
             Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
@@ -146,6 +169,7 @@ impl Asked {
             Asked::Create(group) => format!("cannot make #{}", escaped(group)),
             Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
             Asked::Members => "cannot list the members".to_owned(),
+            Asked::History(with) => format!("cannot look back at {}", named(with)),
             Asked::Users | Asked::Groups | Asked::Whoami | Asked::Ping => "the server refused".to_owned(),
             Asked::Confirm(_) => "cannot confirm messages; they may be shown again".to_owned(),
             Asked::Raw => return raw(response),
@@ -244,6 +268,31 @@ mod tests {
         }
     }
 
+    fn history(messages: &[(&str, &str)]) -> Response {
+        let messages = messages.iter().map(|(from, text)| {
+            let time = "2026-11-22T23:59:59.000Z";
+            serde_json::json!({"id": 1, "from": from, "to": "ann", "time": time, "text": text})
+        });
+        let messages: Vec<_> = messages.collect();
+        response(&serde_json::json!({"status": "OK", "messages": messages, "more": false}).to_string())
+    }
+
+    #[test]
+    fn a_look_back() {
+        let bob = Conversation::User("bob".to_owned());
+        let past = history(&[("bob", "one\ntwo"), ("ann", "three")]);
+        assert_eq!(
+            PEOPLE.history(&bob, &past),
+            "2026-11-22 23:59 bob: one\n      two\n2026-11-22 23:59 ann: three\n"
+        );
+        assert!(COLOR.history(&bob, &past).lines().all(|line| line.starts_with("\u{1b}[2m")));
+        assert_eq!(PEOPLE.history(&bob, &history(&[])), "no messages with bob yet\n");
+        assert_eq!(
+            PLAIN.history(&bob, &past),
+            "2026-11-22T23:59:59.000Z bob ann one\\ntwo\n2026-11-22T23:59:59.000Z ann ann three\n"
+        );
+    }
+
     #[test]
     fn messages_for_people() {
         assert_eq!(PEOPLE.message(&message(None, "it's me")), "09:00 bob: it's me\n");
@@ -272,11 +321,15 @@ mod tests {
         let response = response(&json.to_string());
         let mut shown = vec![PLAIN.message(&evil_message), PEOPLE.message(&evil_message), reason(&response)];
         let to = Conversation::User(evil.to_owned());
+        let past = history(&[(evil, evil)]);
+        shown.extend([PLAIN.history(&to, &past), PEOPLE.history(&to, &past)]);
+        shown.extend([PEOPLE.history(&to, &history(&[])), PEOPLE.history(&to, &response)]);
         for asked in [
             Asked::Message(to),
             Asked::Join(evil.to_owned()),
             Asked::Create(evil.to_owned()),
             Asked::Leave(evil.to_owned()),
+            Asked::History(Conversation::Group(evil.to_owned())),
             Asked::Members,
             Asked::Users,
             Asked::Groups,

@@ -7,7 +7,7 @@ use std::{
 
 use obrolan::{
     client::{Backoff, Client, Event, RequestError, RequestId, Response},
-    wire::{Code, Request},
+    wire::{Code, Object, Request},
 };
 use smol::{Timer, future};
 
@@ -254,7 +254,10 @@ impl<'a> Chat<'a> {
         // Who wants to be in a group and is in it has what they want.
         let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
         if response.is_ok() || is_member {
-            if let Some(answer) = asked.done(response) {
+            if let Asked::History(with) = &asked {
+                let page = self.look.history(with, response);
+                self.page.push_str(&page);
+            } else if let Some(answer) = asked.done(response) {
                 self.page.push_str(&answer);
                 self.page.push('\n');
             }
@@ -339,6 +342,10 @@ impl<'a> Chat<'a> {
                 }
                 None => self.complain("which group? write /members GROUP"),
             },
+            Typed::History(count) => match self.conversation.clone() {
+                Some(with) => self.look_back(with, count),
+                None => self.complain("which conversation? write /to NAME or /to #GROUP first"),
+            },
             Typed::Users => {
                 self.ask(Asked::Users, |client| client.request(&Request::ListUsers { after: None }));
             }
@@ -364,6 +371,19 @@ impl<'a> Chat<'a> {
             Conversation::User(to) => client.request(&Request::Send { to, text }),
             Conversation::Group(group) => client.request(&Request::SendGroup { group, text }),
         });
+    }
+
+    fn look_back(&mut self, with: Conversation, count: Option<u64>) {
+        let (Conversation::User(name) | Conversation::Group(name)) = &with;
+        // On a line, a limit would need a message to begin before.
+        let mut line = Vec::new();
+        let object = Object::begin(&mut line).field("request", "HISTORY").text("with", name);
+        match count {
+            Some(count) => object.field("limit", &count).end(),
+            None => object.end(),
+        }
+        let line = String::from_utf8(line).expect("JSON is ASCII here");
+        self.ask(Asked::History(with), |client| client.request_line(&line));
     }
 
     fn ask(&mut self, what: Asked, request: impl FnOnce(&mut Client) -> Result<RequestId, RequestError>) {

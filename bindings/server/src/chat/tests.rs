@@ -206,6 +206,11 @@ fn commands_and_the_conversation_they_switch() {
             Type("/members"),
             Hear("LIST_GROUP g"),
             Say(r#"{"status":"OK","groups":["ann"],"members":["ann"]}"#),
+            Type("/history 2"),
+            Hear(r#"{"request":"HISTORY","with":"g","limit":2}"#),
+            Say(
+                r#"{"status":"OK","messages":[{"id":1,"from":"bob","to":"g","group":"g","time":"2026-11-23T09:00:00.000Z","text":"halo"}],"more":true}"#,
+            ),
             Type("/leave"),
             Hear("LEAVE_GROUP g"),
             OK,
@@ -225,7 +230,7 @@ fn commands_and_the_conversation_they_switch() {
     assert_eq!(seen.result, Ok(true), "a person has seen what was refused");
     assert_eq!(
         seen.printed,
-        "you are in #g\n1 member: ann\nyou have left #g\n\
+        "you are in #g\n1 member: ann\n2026-11-23 09:00 #g bob: halo\nyou have left #g\n\
         {\"status\":\"OK\",\"data\":\"pong\"}\nann (A, ID)\n"
     );
     assert_eq!(

@@ -15,6 +15,8 @@ pub(super) enum Typed {
     /// A group, or the current one.
     Leave(Option<String>),
     Members(Option<String>),
+    /// So many messages of the current conversation, or as many as the server thinks right.
+    History(Option<u64>),
     Users,
     Groups,
     Whoami,
@@ -33,6 +35,7 @@ TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /group NAME        make a group and talk to it
 /leave [GROUP]     leave a group
 /members [GROUP]   who is in a group
+/history [COUNT]   the last messages with whom you talk to, 100 at most
 /groups            the groups you are in
 /users             everyone on this server
 /whoami            who you are
@@ -48,6 +51,7 @@ const COMMANDS: &[(&str, &str)] = &[
     ("/group", "NAME"),
     ("/leave", "[GROUP]"),
     ("/members", "[GROUP]"),
+    ("/history", "or /history COUNT; COUNT is 1 to 100"),
     ("/groups", ""),
     ("/users", ""),
     ("/whoami", ""),
@@ -91,6 +95,11 @@ impl Typed {
             "/group" => Typed::Create(group()?),
             "/leave" => Typed::Leave(optional_group()?),
             "/members" => Typed::Members(optional_group()?),
+            "/history" if rest.is_empty() => Typed::History(None),
+            "/history" => match rest.parse() {
+                Ok(count @ 1..=100) => Typed::History(Some(count)),
+                _ => return Err(wrong()),
+            },
             "/raw" if rest.is_empty() => return Err(wrong()),
             "/raw" => Typed::Raw(rest.to_owned()),
             "/groups" => alone(Typed::Groups)?,
@@ -154,6 +163,8 @@ mod tests {
             ("/leave", Typed::Leave(None)),
             ("/leave grup1", Typed::Leave(Some(s("grup1")))),
             ("/members", Typed::Members(None)),
+            ("/history", Typed::History(None)),
+            ("/history 100", Typed::History(Some(100))),
             ("/users", Typed::Users),
             ("/groups", Typed::Groups),
             ("/whoami", Typed::Whoami),
@@ -173,6 +184,9 @@ mod tests {
             ("/join", "write /join GROUP"),
             ("/join a b", "write /join GROUP"),
             ("/raw", "write /raw REQUEST ..."),
+            ("/history 0", "write /history or /history COUNT; COUNT is 1 to 100"),
+            ("/history 101", "write /history or /history COUNT; COUNT is 1 to 100"),
+            ("/history bob", "write /history or /history COUNT; COUNT is 1 to 100"),
             ("/users all", "/users stands alone"),
             ("/usres", "there is no /usres; did you mean /users?"),
             ("/mgs bob hi", "there is no /mgs; did you mean /msg?"),

@@ -31,7 +31,7 @@ use super::{
 use crate::{
     config::ServerConfig,
     log::escaped,
-    store::{Batch, Contents, Done, MessageRef, StoreError, Worker},
+    store::{Batch, Contents, Done, History, MessageRef, Start, StoreError, Worker},
 };
 
 /// Bytes read from a socket at once.
@@ -279,6 +279,13 @@ impl Hub {
                         store.worker.read(ticket.0, ids.into_iter().map(|id| id.0).collect(), budget);
                     }
                 }
+                Output::Ask { ticket, ask: Ask::ReadHistory { newest, before, floor, limit, budget } } => {
+                    if let Some(store) = &mut *self.store.borrow_mut() {
+                        let start = before.map_or(Start::At(newest.0), |before| Start::Before(before.0));
+                        store.commit_now();
+                        store.worker.history(ticket.0, start, floor.0, limit, budget);
+                    }
+                }
                 Output::Ask { ticket, ask } => self.passwords.ask(ticket, ask),
                 Output::Event(event) => log(event),
                 other => tracing::error!("the engine wants something this server does not know: {other:?}"),
@@ -330,6 +337,15 @@ impl Hub {
         if let Err(error) = self.input(|engine, now| engine.answer(now, ticket, answer)) {
             tracing::error!("an answer did not fit: {error}");
         }
+    }
+
+    /// The store has read what the engine asked for, or not.
+    fn read(&self, ticket: u64, result: Result<Answer, StoreError>) {
+        let answer = result.unwrap_or_else(|error| {
+            tracing::error!("messages cannot be read: {error}");
+            Answer::Failed
+        });
+        self.answer(Ticket(ticket), answer);
     }
 
     /// The store has failed: nothing of these records is stored.
@@ -473,15 +489,10 @@ pub(super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
                     hub.store_failed(&batch, &error);
                 }
             }
-            Done::Read { ticket, result } => {
-                let answer = match result {
-                    Ok(bodies) => Answer::Messages(bodies),
-                    Err(error) => {
-                        tracing::error!("messages cannot be read: {error}");
-                        Answer::Failed
-                    }
-                };
-                hub.answer(Ticket(ticket), answer);
+            Done::Read { ticket, result } => hub.read(ticket, result.map(Answer::Messages)),
+            Done::History { ticket, result } => {
+                let answer = |History { before, messages, more }| Answer::History { before, messages, more };
+                hub.read(ticket, result.map(answer));
             }
             Done::Snapshotted { seq, result } => {
                 if let Some(store) = &mut *hub.store.borrow_mut() {

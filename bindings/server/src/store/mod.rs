@@ -16,6 +16,26 @@ pub use error::{Place, StoreError};
 pub use sqlite::SqliteStore;
 pub use worker::{Contents, Done, Worker};
 
+/// Where [`Store::history`] begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// With this message.
+    At(u64),
+    /// With the message before this one in its conversation. This one is read too.
+    Before(u64),
+}
+
+/// A part of a conversation, as [`Store::history`] reads it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct History {
+    /// The body of the message of [`Start::Before`].
+    pub before: Option<Vec<u8>>,
+    /// Bodies, the newest first.
+    pub messages: Vec<Vec<u8>>,
+    /// Whether the conversation goes on above the floor.
+    pub more: bool,
+}
+
 /// What [`Store::load`] hands to its visitor.
 #[derive(Clone, Copy)]
 pub enum Loaded<'a> {
@@ -66,4 +86,18 @@ pub trait Store: Send {
     /// # Errors
     /// [`StoreError::Damaged`] names the first message that is missing or altered.
     fn messages(&mut self, ids: &[u64], budget: usize) -> Result<Vec<Vec<u8>>, StoreError>;
+
+    /// Reads a conversation backwards, from message to [`prev`](MessageRef::prev), each of them checked: the bodies of at most `limit`
+    /// messages beyond `floor`, the first, and of those after it as many as begin within `budget` bytes. However long the
+    /// conversation is, no other row is touched.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] names the first message that is missing or altered.
+    fn history(
+        &mut self,
+        start: Start,
+        floor: u64,
+        limit: usize,
+        budget: usize,
+    ) -> Result<History, StoreError>;
 }

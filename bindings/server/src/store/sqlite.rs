@@ -38,12 +38,13 @@ use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
 
-use super::{Batch, Loaded, Place, Store, StoreError};
+use super::{Batch, History, Loaded, Place, Start, Store, StoreError};
 use checksum::Head;
 use failure::{Failure, damaged};
 use folder::{Folder, io_error};
 
 const FILE: &str = "obrolan.sqlite3";
+const SELECT_MESSAGE: &str = "SELECT prev, crc, body FROM messages WHERE id = ?";
 const MISSING: &str = "it is missing";
 const CHECKSUM: &str = "its checksum does not match";
 
@@ -188,6 +189,18 @@ impl SqliteStore {
         read().map_err(|failure: Failure| failure.reading(&self.path, Place::Message(id)))
     }
 
+    /// The message before `id` in its conversation, and the body of `id`.
+    fn message(&self, id: u64) -> Result<(u64, Vec<u8>), StoreError> {
+        let read = || {
+            let mut select = self.conn.prepare_cached(SELECT_MESSAGE)?;
+            let mut rows = select.query([id.cast_signed()])?;
+            let row = rows.next()?.ok_or_else(|| damaged(Place::Message(id), MISSING))?;
+            let (_, body) = self.read_message(row, 0, id)?;
+            Ok((number(row, 0)?, body.to_vec()))
+        };
+        read().map_err(|failure: Failure| failure.reading(&self.path, Place::Message(id)))
+    }
+
     /// Runs `change` in a transaction of its own.
     fn write<T>(
         &mut self,
@@ -313,23 +326,40 @@ impl Store for SqliteStore {
     }
 
     fn messages(&mut self, ids: &[u64], budget: usize) -> Result<Vec<Vec<u8>>, StoreError> {
-        let read = |id: u64| {
-            let mut select = self.conn.prepare_cached("SELECT prev, crc, body FROM messages WHERE id = ?")?;
-            let mut rows = select.query([id.cast_signed()])?;
-            let row = rows.next()?.ok_or_else(|| damaged(Place::Message(id), MISSING))?;
-            Ok(self.read_message(row, 0, id)?.1.to_vec())
-        };
         let (mut bodies, mut bytes) = (Vec::new(), 0);
         for &id in ids {
             if bytes > budget {
                 break;
             }
-            let body =
-                read(id).map_err(|failure: Failure| failure.reading(&self.path, Place::Message(id)))?;
+            let (_, body) = self.message(id)?;
             bytes += body.len();
             bodies.push(body);
         }
         Ok(bodies)
+    }
+
+    fn history(
+        &mut self,
+        start: Start,
+        floor: u64,
+        limit: usize,
+        budget: usize,
+    ) -> Result<History, StoreError> {
+        let (mut next, before) = match start {
+            Start::At(id) => (id, None),
+            Start::Before(id) => {
+                let (prev, body) = self.message(id)?;
+                (prev, Some(body))
+            }
+        };
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while next > floor && messages.len() < limit && bytes <= budget {
+            let (prev, body) = self.message(next)?;
+            bytes += body.len();
+            messages.push(body);
+            next = prev;
+        }
+        Ok(History { before, messages, more: next > floor })
     }
 }
 

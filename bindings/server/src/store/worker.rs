@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 
 use smol::channel::Sender;
 
-use super::{Batch, Loaded, Store, StoreError};
+use super::{Batch, History, Loaded, Start, Store, StoreError};
 
 /// A handle to the store's thread. Every call returns at once; the outcomes come through the channel given to
 /// [`Worker::spawn`], in the order of the calls. If that channel closes while the worker is held, its thread has panicked.
@@ -42,6 +42,13 @@ pub enum Done {
         /// The bodies in the order they were asked for.
         result: Result<Vec<Vec<u8>>, StoreError>,
     },
+    /// What was read of a conversation.
+    History {
+        /// The number given to [`Worker::history`].
+        ticket: u64,
+        /// What was asked for.
+        result: Result<History, StoreError>,
+    },
     /// A snapshot was stored or not.
     Snapshotted {
         /// The last record it contains.
@@ -65,6 +72,7 @@ pub struct Contents {
 enum Command {
     Commit(Batch),
     Read { ticket: u64, ids: Vec<u64>, budget: usize },
+    History { ticket: u64, start: Start, floor: u64, limit: usize, budget: usize },
     Snapshot { seq: u64, bytes: Vec<u8> },
     Reload,
 }
@@ -93,6 +101,11 @@ impl Worker {
     /// Reads the bodies of the messages `ids`; reports [`Done::Read`] with `ticket`, which means nothing to the store.
     pub fn read(&self, ticket: u64, ids: Vec<u64>, budget: usize) {
         self.send(Command::Read { ticket, ids, budget });
+    }
+
+    /// Reads a conversation [backwards](Store::history); reports [`Done::History`] with `ticket`, which means nothing to the store.
+    pub fn history(&self, ticket: u64, start: Start, floor: u64, limit: usize, budget: usize) {
+        self.send(Command::History { ticket, start, floor, limit, budget });
     }
 
     /// Stores a snapshot that contains the records up to `seq`; reports [`Done::Snapshotted`].
@@ -141,6 +154,9 @@ fn run(mut store: Box<dyn Store>, queue: &mpsc::Receiver<Command>, done: &Sender
             }
             Command::Read { ticket, ids, budget } => {
                 Done::Read { ticket, result: store.messages(&ids, budget) }
+            }
+            Command::History { ticket, start, floor, limit, budget } => {
+                Done::History { ticket, result: store.history(start, floor, limit, budget) }
             }
             Command::Snapshot { seq, bytes } => {
                 Done::Snapshotted { seq, result: store.snapshot(seq, &bytes) }
@@ -231,6 +247,17 @@ mod tests {
                 .map(|&id| self.records.get(id as usize - 1).cloned().ok_or_else(|| missing(id)))
                 .collect()
         }
+
+        fn history(
+            &mut self,
+            start: Start,
+            _floor: u64,
+            _limit: usize,
+            budget: usize,
+        ) -> Result<History, StoreError> {
+            let (Start::At(id) | Start::Before(id)) = start;
+            Ok(History { before: None, messages: self.messages(&[id], budget)?, more: true })
+        }
     }
 
     fn worker() -> (Worker, Receiver<Done>, Arc<AtomicBool>) {
@@ -269,6 +296,7 @@ mod tests {
         worker.commit(one(1));
         worker.read(7, vec![1], usize::MAX);
         worker.read(8, vec![2], usize::MAX);
+        worker.history(9, Start::At(1), 0, 1, usize::MAX);
         worker.commit(one(2));
         worker.snapshot(2, b"state".to_vec());
 
@@ -280,6 +308,10 @@ mod tests {
         assert!(matches!(
             reports.recv_blocking().unwrap(),
             Done::Read { ticket: 8, result: Err(StoreError::Damaged { place: Place::Message(2), .. }) }
+        ));
+        assert!(matches!(
+            reports.recv_blocking().unwrap(),
+            Done::History { ticket: 9, result: Ok(History { messages, .. }) } if messages == [b"record 1"]
         ));
         assert_eq!(committed(&reports).first_seq(), Some(2));
         assert!(matches!(reports.recv_blocking().unwrap(), Done::Snapshotted { seq: 2, result: Ok(()) }));

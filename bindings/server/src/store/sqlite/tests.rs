@@ -1,4 +1,5 @@
 mod damage;
+mod history;
 
 use std::fs;
 use std::path::Path;
