@@ -87,6 +87,7 @@ impl Engine {
             let Some(held) = self.connections.get_mut(conn) else { return Ok(()) };
             held.waiting = false;
             self.resolve(pending, answer);
+            self.go_on_classic(conn);
             self.after_room(conn);
         } else {
             self.resolve(pending, answer);

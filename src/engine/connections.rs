@@ -10,7 +10,7 @@ use super::{
 use crate::{
     state::{MessageId, SessionNo, UserNo},
     time::Time,
-    wire::{LineDecoder, Tag},
+    wire::{Dialect, LineDecoder, Tag},
 };
 
 /// One of them.
@@ -23,6 +23,7 @@ pub(super) struct Connection {
     pub(super) subscription: Option<Subscription>,
     /// What the next response repeats.
     pub(super) tag: Option<Box<Tag<'static>>>,
+    pub(super) dialect: Dialect,
     /// An answer is on its way that its next request has to wait for.
     pub(super) waiting: bool,
     /// The host was told that it takes no bytes.
@@ -98,6 +99,7 @@ impl Connections {
             session: None,
             subscription: None,
             tag: None,
+            dialect: Dialect::default(),
             waiting: false,
             stopped: false,
             announced: false,

@@ -97,9 +97,17 @@ impl Engine {
 
     fn take_line(&mut self, conn: ConnId, line: &[u8]) {
         let now = self.now;
-        if let Some(held) = self.connections.get_mut(conn) {
-            held.last_active = now;
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        held.last_active = now;
+        if held.dialect.reads(line) {
+            self.take_classic(conn, line);
+        } else {
+            self.take_canonical(conn, line);
         }
+    }
+
+    /// Takes a request as the protocol writes it.
+    pub(super) fn take_canonical(&mut self, conn: ConnId, line: &[u8]) {
         let taken = if line.starts_with(b"{") {
             Structured::parse(line).and_then(|structured| {
                 if let (Some(held), Some(tag)) = (self.connections.get_mut(conn), structured.tag.clone()) {

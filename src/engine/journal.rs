@@ -6,7 +6,7 @@ use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq, outbox::Content};
 use crate::{
     state::{MessageId, Record},
     time::Time,
-    wire::{Code, Kind, Object, append_field},
+    wire::{ClassicAnswer, Code, Kind, Object, append_field},
 };
 
 /// Where the journal stands.
@@ -94,6 +94,7 @@ impl Engine {
                 && let Some(held) = self.connections.get_mut(conn)
             {
                 held.gate = Seq(0);
+                held.dialect.take_back();
                 // Whoever was told that they are not logged in must not act for anybody.
                 if taken_back.login {
                     held.session = None;
@@ -208,7 +209,14 @@ impl Engine {
         self.write(conn, self.journal.last, Content::Other, write);
     }
 
-    /// Writes an answer with the tag of its request, if it had one.
+    /// Writes the answer to a classic request. Several requests may stand behind it: it waits for the records of all of them.
+    pub(super) fn write_classic(&mut self, conn: ConnId, answer: ClassicAnswer) {
+        let gate = if answer.kind.is_some_and(Kind::reveals_state) { self.journal.last } else { Seq(0) };
+        let content = answer.kind.map_or(Content::Other, Content::Classic);
+        self.write(conn, gate, content, |out| out.extend_from_slice(&answer.frame));
+    }
+
+    /// Writes an answer with the tag of its request, if it had one; that to a classic request in its dialect, when it is whole.
     fn write_answer(
         &mut self,
         conn: ConnId,
@@ -216,6 +224,9 @@ impl Engine {
         kind: Option<Kind>,
         write: impl FnOnce(&mut Vec<u8>),
     ) {
+        if self.connections.get_mut(conn).is_some_and(|held| held.dialect.captures()) {
+            return self.capture(conn, kind, write);
+        }
         let answer = |tag| kind.map_or(Content::Other, |kind| Content::Answer(kind, tag));
         match self.connections.get_mut(conn).and_then(|held| held.tag.take()) {
             None => self.write(conn, gate, answer(0), write),

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod asks;
+mod classic;
 mod connections;
 mod delivery;
 mod dispatch;
@@ -303,6 +304,7 @@ impl Engine {
 
     /// Lets the connection go once all is answered and sent.
     fn end(&mut self, conn: ConnId, reason: CloseReason) {
+        self.finish_classic(conn);
         if let Some(held) = self.connections.get_mut(conn) {
             if held.ending.is_none() {
                 held.ending = Some(reason);

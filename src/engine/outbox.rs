@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use super::Seq;
 use crate::{
     state::MessageId,
-    wire::{Code, END, Kind, Object},
+    wire::{Code, END, Kind, Object, classic_error},
 };
 
 /// Bytes for a connection, in order, each held behind the newest record it could reveal.
@@ -33,6 +33,8 @@ struct Part {
 pub(super) enum Content {
     /// The answer to a request; this many bytes before its `}` are the tag that it repeats.
     Answer(Kind, u16),
+    /// The answer to a classic request. One that registers also logs in.
+    Classic(Kind),
     /// A message that is pushed.
     Message(MessageId),
     /// Another event, or the answer to what is no request.
@@ -161,6 +163,13 @@ impl Outbox {
                         let end = bytes.len() - usize::from(tag) - END.len() - 1;
                         out.pop();
                         out.extend_from_slice(&bytes[end..]);
+                    });
+                }
+                (true, Content::Classic(kind), _) => {
+                    taken_back.login |= matches!(kind, Kind::Auth | Kind::Resume | Kind::Register);
+                    taken_back.subscription |= kind == Kind::Subscribe;
+                    self.write(Seq(0), durable, part.content, |out| {
+                        classic_error(out, Some(kind), Code::Unavailable);
                     });
                 }
                 (true, Content::Message(id), _) => {

@@ -179,7 +179,7 @@ fn number(digits: &str) -> Option<u64> {
 
 /// What is left of a line, taken off word by word.
 #[derive(Clone)]
-struct Words<'a>(&'a str);
+pub(super) struct Words<'a>(pub(super) &'a str);
 
 impl<'a> Iterator for Words<'a> {
     type Item = &'a str;

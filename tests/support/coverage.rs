@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use obrolan::wire::{Frame, Line, LineDecoder, Structured};
+use obrolan::wire::{Dialect, Frame, Line, LineDecoder, Structured};
 use serde_json::Value;
 
 use super::transcript::{Act, Transcript};
@@ -17,11 +17,14 @@ struct Side {
     asked: VecDeque<&'static str>,
     /// The unfinished line was answered before its end.
     answered_early: bool,
+    /// Whether the first line made it a connection of the classic dialect, whose requests stand for others.
+    classic: Option<bool>,
 }
 
 impl Side {
     fn ask(&mut self, mut bytes: &[u8]) {
         while let Some(Frame::Line(line)) = self.lines.next(&mut bytes, usize::MAX / 2) {
+            self.classic.get_or_insert_with(|| Dialect::default().reads(line));
             if !std::mem::take(&mut self.answered_early) {
                 self.asked.push_back(name(line));
             }
@@ -38,7 +41,7 @@ fn name(line: &[u8]) -> &'static str {
     kind.map_or("-", |kind| kind.spec().name)
 }
 
-/// All answers of a transcript. Responses come in the order of requests, on each connection.
+/// All answers of a transcript, but for those in the classic dialect. Responses come in the order of requests, on each connection.
 pub(crate) fn answers(transcript: &Transcript) -> BTreeSet<Answered> {
     let mut sides: BTreeMap<&str, Side> = BTreeMap::new();
     let mut answers = BTreeSet::new();
@@ -53,6 +56,9 @@ pub(crate) fn answers(transcript: &Transcript) -> BTreeSet<Answered> {
                 });
                 let Some(status) = frame.get("status") else { continue };
                 let side = sides.entry(name).or_default();
+                if side.classic == Some(true) {
+                    continue;
+                }
                 let request = side.asked.pop_front().unwrap_or_else(|| {
                     side.answered_early = true;
                     "-"
