@@ -198,7 +198,7 @@ const JUNK: &[&[u8]] = &[
     b"\0",
     b"{\"request\":\"PING\"}",
     b"SEND",
-    b"ping pong",
+    b"Ping pong",
     b"  PING",
     b"SEND  bob",
     b"sid_00000000000000000000000000000000 PING",
@@ -395,7 +395,11 @@ impl Source<'_> {
     fn request(&mut self, style: u8, out: &mut Vec<u8>) {
         let spec = self.kind().spec();
         let space = if style % 16 == 1 { "  " } else { " " };
-        let mut line = if style % 16 == 2 { spec.name.to_lowercase() } else { spec.name.to_owned() };
+        // Not all in lower case: on a new connection that is the classic dialect, which the model does not speak.
+        let mut line = spec.name.to_owned();
+        if style % 16 == 2 {
+            line[1..].make_ascii_lowercase();
+        }
         if style % 8 == 3 && matches!(spec.session, SessionParam::ByForm | SessionParam::ByCount) {
             line += &format!("{space}${}", self.byte() % 4);
         }
