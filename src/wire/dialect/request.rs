@@ -47,12 +47,12 @@ pub(super) enum Reading {
     Wrong(Kind, Code),
 }
 
-/// Whether a request is written the classic way: its name in lower case.
+/// Whether a request is written the classic way: its name in lower case. No name has a digit, so a session id is none.
 pub(super) fn is_classic(line: &[u8]) -> bool {
     let start = line.iter().take_while(|b| **b == b' ').count();
     let name = line[start..].split(|b| *b == b' ').next().unwrap_or_default();
     name.first().is_some_and(u8::is_ascii_lowercase)
-        && name.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_')
+        && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
 }
 
 /// The content of a file that comes as a line of its own: one word of base64, and no request.
