@@ -128,6 +128,7 @@ impl Engine {
         self.hash_key = recovered.hash_key;
         self.state = recovered.state;
         self.memory = recovered.memory;
+        self.memory_files = recovered.memory_files;
         self.journal = recovered.journal;
         self.unbind_lost_sessions();
         self.resubscribe();

@@ -1,10 +1,10 @@
-//! A host for one engine, all in memory: its peers, its journal, its bodies of messages and its work on passwords.
+//! A host for one engine, all in memory: its peers, its journal, its bodies of messages, its files and its work on passwords.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     Answer, Ask, CloseReason, Closed, Config, ConnId, Engine, MessageId, MessageRef, Output, Password, Peer,
-    RecoveryError, Refused, Seq, Service, Snapshot, Ticket, Time,
+    RecoveryError, Refused, Seq, Service, Snapshot, Ticket, Time, engine::MemoryFiles,
 };
 
 /// How a world cuts what its peers send before the engine sees it.
@@ -99,6 +99,7 @@ pub struct World {
     numbers: BTreeMap<ConnId, usize>,
     disk: Disk,
     asked: Vec<(Ticket, Ask)>,
+    files: MemoryFiles,
     /// Connections that take bytes again.
     ready: VecDeque<usize>,
     failed: bool,
@@ -123,6 +124,7 @@ impl World {
             numbers: BTreeMap::new(),
             disk: Disk::default(),
             asked: Vec::new(),
+            files: MemoryFiles::new(usize::MAX),
             ready: VecDeque::new(),
             failed: false,
             happened: Vec::new(),
@@ -292,8 +294,13 @@ impl World {
         self.pump();
     }
 
-    fn work(&self, ask: &Ask, work: Work) -> Answer {
+    fn work(&mut self, ask: &Ask, work: Work) -> Answer {
         match (ask, work) {
+            (&Ask::AppendUpload { upload, offset, .. }, Work::Failed) => {
+                // What was behind the offset is gone all the same.
+                self.files.work(Ask::AppendUpload { upload, offset, bytes: Vec::new() });
+                Answer::Failed
+            }
             (_, Work::Failed) => Answer::Failed,
             (Ask::HashPassword { password, .. }, _) => Answer::PasswordHash(fake_hash(password)),
             (Ask::VerifyPassword { password, hash }, _) => {
@@ -312,6 +319,7 @@ impl World {
                 }
                 if bodies.is_empty() { Answer::Failed } else { Answer::Messages(bodies) }
             }
+            (ask, _) => self.files.work(ask.clone()),
         }
     }
 

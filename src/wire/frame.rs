@@ -121,7 +121,8 @@ impl LineDecoder {
         false
     }
 
-    fn forget_given_out(&mut self) {
+    /// Gives back the room of the line that was given out.
+    pub(crate) fn forget_given_out(&mut self) {
         if self.state == State::GivenOut {
             self.state = State::Keeping;
             self.held.clear();

@@ -13,6 +13,8 @@ pub enum Request<'a> {
     Register { user: &'a str, password: &'a str, country: &'a str, name: &'a str },
     Send { to: &'a str, text: &'a str },
     SendGroup { group: &'a str, text: &'a str },
+    SendFile { to: &'a str, filename: &'a str, base64: Option<&'a str> },
+    SendGroupFile { group: &'a str, filename: &'a str, base64: Option<&'a str> },
     AddRealm { name: &'a str, ip: &'a str, port: u64, fingerprint: Option<&'a str> },
     AddGroup { group: &'a str },
     JoinGroup { group: &'a str },
@@ -23,6 +25,8 @@ pub enum Request<'a> {
     Inbox { after: Option<u64> },
     Ack { id: u64 },
     Subscribe { after: Option<u64> },
+    Upload { filename: &'a str, base64: &'a str, offset: Option<u64> },
+    GetFile { id: &'a str, offset: Option<u64>, length: Option<u64> },
     Ping,
     Help { request: Option<&'a str> },
     Resume { sid: &'a str },
@@ -59,7 +63,8 @@ pub struct ParseError {
 }
 
 /// A parameter that cannot be written as a line: a word with a space or nothing in it, a text with a line break or an
-/// outer space that would be lost, or a first word of the session-id form where that would name the session.
+/// outer space that would be lost, a first word of the session-id form where that would name the session, or one after another that is
+/// left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter {param} of {request} cannot be written on a line: {why}")]
 pub struct NotEncodable {
@@ -211,6 +216,12 @@ impl<'a> Request<'a> {
             }
             Kind::Send => Request::Send { to: a.text(), text: b.text() },
             Kind::SendGroup => Request::SendGroup { group: a.text(), text: b.text() },
+            Kind::SendFile => {
+                Request::SendFile { to: a.text(), filename: b.text(), base64: c.optional_text() }
+            }
+            Kind::SendGroupFile => {
+                Request::SendGroupFile { group: a.text(), filename: b.text(), base64: c.optional_text() }
+            }
             Kind::AddRealm => Request::AddRealm {
                 name: a.text(),
                 ip: b.text(),
@@ -226,6 +237,12 @@ impl<'a> Request<'a> {
             Kind::Inbox => Request::Inbox { after: a.optional_number() },
             Kind::Ack => Request::Ack { id: a.number() },
             Kind::Subscribe => Request::Subscribe { after: a.optional_number() },
+            Kind::Upload => {
+                Request::Upload { filename: a.text(), base64: b.text(), offset: c.optional_number() }
+            }
+            Kind::GetFile => {
+                Request::GetFile { id: a.text(), offset: b.optional_number(), length: c.optional_number() }
+            }
             Kind::Ping => Request::Ping,
             Kind::Help => Request::Help { request: a.optional_text() },
             Kind::Resume => Request::Resume { sid: a.text() },
@@ -246,6 +263,12 @@ impl<'a> Request<'a> {
             }
             Request::Send { to, text } => (Kind::Send, [to.into(), text.into(), NONE, NONE]),
             Request::SendGroup { group, text } => (Kind::SendGroup, [group.into(), text.into(), NONE, NONE]),
+            Request::SendFile { to, filename, base64 } => {
+                (Kind::SendFile, [to.into(), filename.into(), base64.into(), NONE])
+            }
+            Request::SendGroupFile { group, filename, base64 } => {
+                (Kind::SendGroupFile, [group.into(), filename.into(), base64.into(), NONE])
+            }
             Request::AddRealm { name, ip, port, fingerprint } => {
                 (Kind::AddRealm, [name.into(), ip.into(), port.into(), fingerprint.into()])
             }
@@ -258,6 +281,12 @@ impl<'a> Request<'a> {
             Request::Inbox { after } => (Kind::Inbox, [after.into(), NONE, NONE, NONE]),
             Request::Ack { id } => (Kind::Ack, [id.into(), NONE, NONE, NONE]),
             Request::Subscribe { after } => (Kind::Subscribe, [after.into(), NONE, NONE, NONE]),
+            Request::Upload { filename, base64, offset } => {
+                (Kind::Upload, [filename.into(), base64.into(), offset.into(), NONE])
+            }
+            Request::GetFile { id, offset, length } => {
+                (Kind::GetFile, [id.into(), offset.into(), length.into(), NONE])
+            }
             Request::Ping => (Kind::Ping, [NONE; MOST]),
             Request::Help { request } => (Kind::Help, [request.into(), NONE, NONE, NONE]),
             Request::Resume { sid } => (Kind::Resume, [sid.into(), NONE, NONE, NONE]),
@@ -283,14 +312,19 @@ impl<'a> Request<'a> {
         let spec = kind.spec();
         let start = out.len();
         out.extend_from_slice(spec.name.as_bytes());
+        let mut left_out = false;
         for (at, (param, value)) in spec.params.iter().zip(values).enumerate() {
             let written = match value {
-                Value::Absent => continue,
+                Value::Absent => {
+                    left_out = true;
+                    continue;
+                }
                 Value::Number(number) => &number.to_string(),
                 Value::Text(text) => text,
             };
             let first_names_session = at == 0 && spec.session != SessionParam::Own;
-            if let Some(why) = unwritable(written, param.shape, first_names_session) {
+            let gap = left_out.then_some("one before it is left out");
+            if let Some(why) = gap.or_else(|| unwritable(written, param.shape, first_names_session)) {
                 out.truncate(start);
                 return Err(NotEncodable { request: spec.name, param: param.name, why });
             }

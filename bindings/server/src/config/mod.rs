@@ -137,6 +137,20 @@ settings! {
 
         /// What messages may take while storage is "memory"; beyond it the answer is "busy".
         memory_messages: Size = Size(256 << 20);
+
+        /// The largest file.
+        file_size: Size = Size(64 << 20);
+
+        /// What all files that a user has sent or is uploading may take together.
+        ///
+        /// A file counts as 4 KiB and 4 bytes for each recipient at least.
+        user_files: Size = Size(1 << 30);
+
+        /// Uploads of a user that are not finished. One that is not used for an hour is dropped.
+        uploads_per_user: usize = 16;
+
+        /// What files may take while storage is "memory".
+        memory_files: Size = Size(64 << 20);
     }
 }
 
@@ -192,10 +206,15 @@ impl ServerConfig {
                 realms: limits.realms,
                 password_queue: limits.password_queue,
                 memory_messages: limits.memory_messages.0,
+                file_size: limits.file_size.0 as u64,
+                user_files: limits.user_files.0 as u64,
+                uploads_per_user: limits.uploads_per_user,
+                memory_files: limits.memory_files.0,
             },
             persistence: on_disk,
             passwords: obrolan::Service::Host,
             messages: if on_disk { obrolan::Service::Host } else { obrolan::Service::Inside },
+            files: obrolan::Service::Inside,
         }
     }
 }
