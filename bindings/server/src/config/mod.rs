@@ -168,7 +168,7 @@ impl ServerConfig {
 
     /// The engine's part of the configuration.
     ///
-    /// Passwords are always hashed by the server, outside the engine; messages are kept by the server's store, or by
+    /// Passwords are always hashed by the server, outside the engine; messages and files are kept by the server's store, or by
     /// the engine while storage is in memory.
     #[must_use]
     pub fn engine(&self) -> obrolan::Config {
@@ -214,7 +214,7 @@ impl ServerConfig {
             persistence: on_disk,
             passwords: obrolan::Service::Host,
             messages: if on_disk { obrolan::Service::Host } else { obrolan::Service::Inside },
-            files: obrolan::Service::Inside,
+            files: if on_disk { obrolan::Service::Host } else { obrolan::Service::Inside },
         }
     }
 }
@@ -236,6 +236,7 @@ mod tests {
     fn in_memory_the_engine_keeps_the_messages() {
         let disk = ServerConfig::default().engine();
         assert!(disk.persistence && disk.messages == obrolan::Service::Host);
+        assert_eq!(disk.files, obrolan::Service::Host);
         let memory = ServerConfig { storage: Storage::Memory, ..ServerConfig::default() }.engine();
         assert!(!memory.persistence && memory.messages == obrolan::Service::Inside);
     }
