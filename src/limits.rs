@@ -24,6 +24,8 @@ pub struct Config {
     pub passwords: Service,
     /// Who keeps the bodies of messages. A host is given them with the journal, and so needs [`persistence`](Self::persistence).
     pub messages: Service,
+    /// Who keeps the contents of files. The engine itself keeps them in memory, and if there is a journal, in that too.
+    pub files: Service,
 }
 
 /// Who does the work of an [`Ask`](crate::Ask).
@@ -59,7 +61,8 @@ pub struct Limits {
     pub line_before_session: usize,
     /// Bytes of a line on a connection with a session.
     pub line: usize,
-    /// Bytes of unfinished lines on all connections together; a line beyond is answered `busy`.
+    /// Bytes of unfinished lines on all connections together, and of parts of files on their way to the host; a line beyond is answered
+    /// `busy`.
     pub input_buffer: usize,
     /// Bytes waiting to be sent on a connection, beyond which it takes no further request and is pushed no event.
     pub output_buffer: usize,
@@ -88,6 +91,15 @@ pub struct Limits {
     pub password_queue: usize,
     /// Bytes of message bodies in memory when the engine itself keeps them; messages beyond are answered `busy`.
     pub memory_messages: usize,
+    /// Bytes of a file.
+    pub file_size: u64,
+    /// Bytes of all files that a user sent or has not finished uploading. A file counts as 4 KiB and 4 bytes for each recipient at
+    /// least.
+    pub user_files: u64,
+    /// Uploads of a user that are not finished.
+    pub uploads_per_user: usize,
+    /// Bytes of all files in memory when the engine itself keeps them.
+    pub memory_files: usize,
 }
 
 impl Default for Config {
@@ -100,6 +112,7 @@ impl Default for Config {
             persistence: false,
             passwords: Service::Inside,
             messages: Service::Inside,
+            files: Service::Inside,
         }
     }
 }
@@ -136,6 +149,10 @@ impl Default for Limits {
             realms: 1000,
             password_queue: 256,
             memory_messages: 256 << 20,
+            file_size: 64 << 20,
+            user_files: 1 << 30,
+            uploads_per_user: 16,
+            memory_files: 64 << 20,
         }
     }
 }
@@ -190,6 +207,10 @@ impl Config {
             ("realms", limits.realms),
             ("password_queue", limits.password_queue),
             ("memory_messages", limits.memory_messages),
+            ("file_size", usize::from(limits.file_size > 0)),
+            ("user_files", usize::from(limits.user_files > 0)),
+            ("uploads_per_user", limits.uploads_per_user),
+            ("memory_files", limits.memory_files),
             ("min_password_length", self.accounts.min_password_length),
         ];
         if let Some((name, _)) = numbers.into_iter().find(|(_, number)| *number == 0) {

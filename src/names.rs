@@ -57,6 +57,26 @@ impl<'a> Address<'a> {
     }
 }
 
+/// The longest name of a file, in bytes of UTF-8.
+pub const MAX_FILENAME: usize = 255;
+
+/// Whether a name is a file's plain name (protocol, section 4): 1 to 255 bytes without a separator or a control character, and neither
+/// `.` nor `..`.
+///
+/// What passes still names whatever its sender chose: look before you write to a path made of it.
+///
+/// ```
+/// use obrolan::names::is_filename;
+/// assert!(is_filename("foto kucing.jpg"));
+/// assert!(!is_filename("../foto.jpg"));
+/// ```
+#[must_use]
+pub fn is_filename(name: &str) -> bool {
+    (1..=MAX_FILENAME).contains(&name.len())
+        && !name.contains(|c: char| matches!(c, '/' | '\\') || c.is_control())
+        && !matches!(name, "." | "..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +101,17 @@ mod tests {
             let tables = UsernameCaseMapped::enforce(name.as_str()).ok().filter(|_| byte != b'@');
             assert_eq!(key(&name), tables, "{name}");
         }
+    }
+
+    #[test]
+    fn what_is_no_filename() {
+        for not in ["", ".", "..", "/", "a/b", "../a", "a\\b", "a\nb", "a\u{7f}", "a\u{85}b", "C:\\a"] {
+            assert!(!is_filename(not), "{not:?}");
+        }
+        for name in ["a", "...", "a..b", ".profile", "foto kucing.jpg", &"é".repeat(127)] {
+            assert!(is_filename(name), "{name:?}");
+        }
+        assert!(!is_filename(&"é".repeat(128)));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Work that leaves the engine, and what happens when it returns.
 
 use super::{
-    Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, history::Conversation,
-    throttle::Subject,
+    Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, files::Sending,
+    history::Conversation, throttle::Subject, uploads::Key,
 };
 use crate::{
     limits::Service,
@@ -29,6 +29,14 @@ pub(super) enum Pending {
     History { conn: ConnId, conversation: Conversation, limit: usize, paged: bool },
     /// Bodies are being read for a subscription that fell behind, or began.
     Replay { conn: ConnId, ids: Vec<MessageId> },
+    /// UPLOAD: a part is being kept.
+    Upload { conn: ConnId, key: Key, offset: u64, len: usize },
+    /// SEND_FILE, SEND_GROUP_FILE: the content that came with it is being kept.
+    KeepFile(Box<Sending>),
+    /// The content is being made durable.
+    StoreFile(Box<Sending>),
+    /// GET_FILE: `length` bytes are being read.
+    GetFile { conn: ConnId, offset: u64, length: usize, size: u64 },
     /// Nobody waits for it any more.
     Abandoned,
 }
@@ -42,8 +50,28 @@ impl Pending {
             Pending::VerifyOld { conn, .. } | Pending::HashNew { conn, .. } => Some((conn, Kind::Passwd)),
             Pending::Inbox { conn, .. } => Some((conn, Kind::Inbox)),
             Pending::History { conn, .. } => Some((conn, Kind::History)),
+            Pending::Upload { conn, .. } => Some((conn, Kind::Upload)),
+            Pending::KeepFile(ref sending) | Pending::StoreFile(ref sending) => {
+                Some((sending.conn, sending.kind()))
+            }
+            Pending::GetFile { conn, .. } => Some((conn, Kind::GetFile)),
             Pending::Replay { .. } | Pending::Abandoned => None,
         }
+    }
+
+    fn is_about_password(&self) -> bool {
+        matches!(
+            self,
+            Pending::Register { .. }
+                | Pending::Auth { .. }
+                | Pending::VerifyOld { .. }
+                | Pending::HashNew { .. }
+        )
+    }
+
+    /// Whether it goes on when its connection is gone: it is about an upload, which is the user's.
+    fn outlives_connection(&self) -> bool {
+        matches!(self, Pending::Upload { .. } | Pending::KeepFile(_) | Pending::StoreFile(_))
     }
 }
 
@@ -71,21 +99,22 @@ impl Engine {
                     && (!messages.is_empty() || !more)
                     && bodies().all(|body| !body.is_empty())
             }
-            _ => false,
+            (pending, answer) => pending.fits_file(answer),
         };
         if !fits {
             return Err(ApiError::WrongAnswer);
         }
         let pending = self.asked.remove(&ticket).expect("it was there a moment ago");
-        if !matches!(
-            pending,
-            Pending::Inbox { .. } | Pending::History { .. } | Pending::Replay { .. } | Pending::Abandoned
-        ) {
+        if pending.is_about_password() {
             self.passwords_asked -= 1;
         }
+        self.parts_asked -= pending.part_len();
         if let Some((conn, _)) = pending.waits() {
-            let Some(held) = self.connections.get_mut(conn) else { return Ok(()) };
-            held.waiting = false;
+            match self.connections.get_mut(conn) {
+                Some(held) => held.waiting = false,
+                None if pending.outlives_connection() => {}
+                None => return Ok(()),
+            }
             self.resolve(pending, answer);
             self.go_on_classic(conn);
             self.after_room(conn);
@@ -114,9 +143,7 @@ impl Engine {
                     Ask::VerifyPassword { password, hash } => {
                         Answer::PasswordMatches(passwords::verify(&password, &hash))
                     }
-                    Ask::ReadMessages { .. } | Ask::ReadHistory { .. } => {
-                        unreachable!("that is not about a password")
-                    }
+                    _ => unreachable!("that is not about a password"),
                 };
                 self.resolve(then, answer);
                 Ok(())
@@ -177,6 +204,21 @@ impl Engine {
                 self.replayed(conn, ids.into_iter().zip(bodies));
                 Ok(())
             }
+            (Pending::Upload { conn, key, offset, len }, answer) => {
+                self.upload_kept(conn, &key, offset, len, answer == Answer::Done)
+            }
+            (Pending::KeepFile(sending), Answer::Done) => {
+                self.finish_upload(*sending);
+                Ok(())
+            }
+            (Pending::StoreFile(sending), Answer::FileStored { sha256, .. }) => {
+                self.file_stored(*sending, sha256)
+            }
+            (Pending::KeepFile(sending) | Pending::StoreFile(sending), _) => self.file_failed(&sending),
+            (Pending::GetFile { conn, offset, size, .. }, Answer::FileBytes(bytes)) => {
+                self.file_read(conn, offset, size, &bytes);
+                Ok(())
+            }
             (Pending::Replay { conn, .. }, _) => {
                 self.replayed(conn, std::iter::empty());
                 Ok(())
@@ -192,6 +234,7 @@ impl Engine {
     pub(super) fn abandon_asks(&mut self) {
         for ticket in self.asked.keys().copied().collect::<Vec<_>>() {
             let pending = self.asked.insert(ticket, Pending::Abandoned).unwrap_or(Pending::Abandoned);
+            self.drop_upload_of(&pending);
             if let Some((conn, kind)) = pending.waits()
                 && let Some(held) = self.connections.get_mut(conn)
             {
@@ -200,5 +243,6 @@ impl Engine {
             }
         }
         self.passwords_asked = 0;
+        self.drop_uploads();
     }
 }

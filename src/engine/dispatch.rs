@@ -1,6 +1,6 @@
 //! From bytes to the code of each request.
 
-use super::{ApiError, CloseReason, ConnId, Engine, Received};
+use super::{ApiError, CloseReason, ConnId, Engine, Received, files::To};
 use crate::{
     state::{SessionNo, UserNo},
     time::Time,
@@ -64,6 +64,8 @@ impl Engine {
             lines.drop_line();
             self.refuse(conn, None, Code::Busy);
         }
+        // A long line would be held for as long as its request is worked on.
+        lines.forget_given_out();
         self.unfinished += lines.held();
         let wants_read = self.wants_read(conn);
         if let Some(held) = self.connections.get_mut(conn) {
@@ -186,6 +188,18 @@ impl Engine {
             Request::Whoami => self.whoami(actor?),
             Request::Send { to, text } => self.send(actor?, to, text)?,
             Request::SendGroup { group, text } => self.send_group(actor?, group, text)?,
+            Request::SendFile { to, filename, base64 } => {
+                let actor = actor?;
+                let to = To::User(self.local_user(to)?);
+                self.send_file(actor, to, filename, base64)?;
+            }
+            Request::SendGroupFile { group, filename, base64 } => {
+                let actor = actor?;
+                let to = To::Group(self.local_group(group)?);
+                self.send_file(actor, to, filename, base64)?;
+            }
+            Request::Upload { filename, base64, offset } => self.upload(actor?, filename, base64, offset)?,
+            Request::GetFile { id, offset, length } => self.get_file(actor?, id, offset, length)?,
             Request::Inbox { after } => self.inbox(actor?, after),
             Request::Ack { id } => self.ack(actor?, id),
             Request::Subscribe { after } => self.subscribe(actor?, after),

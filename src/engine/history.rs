@@ -107,6 +107,8 @@ impl Engine {
         if paged && !before.is_some_and(|body| self.is_of(body, conversation)) {
             return Err(Code::BadParameters.into());
         }
+        // Others may have taken the room while the page was read.
+        self.check_output_room()?;
         let messages = messages.iter().rev().map(Vec::as_slice);
         self.respond(conn, Kind::History, |out| {
             Object::ok(out, None).objects("messages", messages).field("more", &more).end_frame();

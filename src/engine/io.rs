@@ -182,6 +182,37 @@ pub enum Ask {
         /// Bytes of bodies after which no further one is wanted.
         budget: usize,
     },
+    /// Keep a part of an upload. Answered by [`Answer::Done`]. What is asked about one upload is done in order; it needs not
+    /// outlive the host.
+    AppendUpload {
+        /// The upload's number. The engine counts them from 1, anew at every start.
+        upload: u64,
+        /// Where the part begins: at the upload's end, where its last part began, or at 0. What is there from here on is replaced. If
+        /// this fails, the upload ends here.
+        offset: u64,
+        /// The part.
+        bytes: Vec<u8>,
+    },
+    /// Keep an upload for good, under the SHA-256 of its content. Answered by [`Answer::FileStored`] when it is durable; the
+    /// upload is over then. Equal contents are kept once.
+    FinishUpload {
+        /// The upload's number.
+        upload: u64,
+    },
+    /// Forget an upload, if it is there. Answered by [`Answer::Done`].
+    DropUpload {
+        /// The upload's number.
+        upload: u64,
+    },
+    /// Read a part of a content. Answered by [`Answer::FileBytes`].
+    ReadFile {
+        /// The content's SHA-256.
+        sha256: [u8; 32],
+        /// Where the part begins.
+        offset: u64,
+        /// Its bytes, all of which are there.
+        length: usize,
+    },
 }
 
 /// The work of an [`Ask`], done.
@@ -203,6 +234,17 @@ pub enum Answer {
         /// Whether the next one could be read too.
         more: bool,
     },
+    /// It is done.
+    Done,
+    /// A content is durable.
+    FileStored {
+        /// Its SHA-256.
+        sha256: [u8; 32],
+        /// Its bytes, as many as were appended.
+        size: u64,
+    },
+    /// Bytes of a content, as many as were asked for.
+    FileBytes(Vec<u8>),
     /// The work could not be done. The peer is answered `unavailable`.
     Failed,
 }

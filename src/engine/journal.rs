@@ -131,6 +131,7 @@ impl Engine {
         self.hash_key = recovered.hash_key;
         self.state = recovered.state;
         self.memory = recovered.memory;
+        self.memory_files = recovered.memory_files;
         self.journal = recovered.journal;
         self.unbind_lost_sessions();
         self.resubscribe();
@@ -274,7 +275,13 @@ impl Kind {
     pub(super) fn answer_is_large(self) -> bool {
         matches!(
             self,
-            Kind::Inbox | Kind::ListUsers | Kind::ListGroup | Kind::ListMyGroups | Kind::ListRealms
+            Kind::Inbox
+                | Kind::History
+                | Kind::GetFile
+                | Kind::ListUsers
+                | Kind::ListGroup
+                | Kind::ListMyGroups
+                | Kind::ListRealms
         )
     }
 

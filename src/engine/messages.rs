@@ -1,13 +1,14 @@
-//! SEND, SEND_GROUP, INBOX, ACK.
+//! SEND, SEND_GROUP, INBOX, ACK, and the sending of all messages.
 
 use super::{
     Ask, ConnId, Engine,
     asks::Pending,
     dispatch::{Actor, Failure},
+    files::{FileInfo, To},
 };
 use crate::{
     limits::Service,
-    state::{Mailbox, MessageId, Record, UserNo},
+    state::{GroupNo, Mailbox, MessageId, Record, UserNo},
     time::Time,
     wire::{Code, Kind, Object},
 };
@@ -20,32 +21,71 @@ pub(super) const INBOX_BYTES: usize = 1 << 20;
 
 impl Engine {
     pub(super) fn send(&mut self, actor: Actor, to: &str, text: &str) -> Result<(), Failure> {
-        let to = self.local_user(to)?;
-        if self.state.user(to).mailbox.len() >= self.config.limits.mailbox_messages {
-            return Err(Code::MailboxFull.into());
-        }
-        self.check_message_room()?;
-        let (id, from, now) = (self.state.next_message(), actor.user, self.now);
-        let prev = self.state.last_between(from, to);
-        let body = self.commit_message(&Record::Sent { id, from, to }, id, prev, |engine, out| {
-            let (from, to) = (&engine.state.user(from).name, &engine.state.user(to).name);
-            message(out, id, from, to, None, now, text);
-        });
-        if self.config.messages == Service::Inside {
-            self.memory.insert(id, prev, &self.journal.records[body.clone()], 1);
-        }
-        self.sent_message(actor.conn, Kind::Send, id);
-        self.push_message(id, body, to);
+        let to = To::User(self.local_user(to)?);
+        self.check_recipient(actor.user, to)?;
+        self.send_content(actor, to, Content::Text(text));
         Ok(())
     }
 
     pub(super) fn send_group(&mut self, actor: Actor, group: &str, text: &str) -> Result<(), Failure> {
-        let no = self.local_group(group)?;
-        let group = self.state.group(no).ok_or(Code::NoSuchGroup)?;
-        if !group.has(actor.user) {
-            return Err(Code::NotMember.into());
+        let to = To::Group(self.local_group(group)?);
+        self.check_recipient(actor.user, to)?;
+        self.send_content(actor, to, Content::Text(text));
+        Ok(())
+    }
+
+    /// Whether a user may send there now; to how many it goes.
+    pub(super) fn check_recipient(&self, from: UserNo, to: To) -> Result<usize, Failure> {
+        let recipients = match to {
+            To::User(to) => {
+                if self.state.user(to).mailbox.len() >= self.config.limits.mailbox_messages {
+                    return Err(Code::MailboxFull.into());
+                }
+                1
+            }
+            To::Group(group) => {
+                let group = self.state.group(group).ok_or(Code::NoSuchGroup)?;
+                if !group.has(from) {
+                    return Err(Code::NotMember.into());
+                }
+                group.members().len() - 1
+            }
+        };
+        // A message's body needs a place.
+        if self.config.messages == Service::Inside && self.memory.is_full() {
+            return Err(Code::Busy.into());
         }
-        self.check_message_room()?;
+        Ok(recipients)
+    }
+
+    /// Sends what may be sent.
+    pub(super) fn send_content(&mut self, actor: Actor, to: To, content: Content<'_>) {
+        match to {
+            To::User(to) => self.send_private(actor, to, content),
+            To::Group(group) => self.send_to_group(actor, group, content),
+        }
+    }
+
+    fn send_private(&mut self, actor: Actor, to: UserNo, content: Content<'_>) {
+        let (id, from, now) = (self.state.next_message(), actor.user, self.now);
+        let prev = self.state.last_between(from, to);
+        let record = match content {
+            Content::Text(_) => Record::Sent { id, from, to },
+            Content::File { sha256, info } => Record::FileSent { id, from, to, sha256, size: info.size },
+        };
+        let body = self.commit_message(&record, id, prev, |engine, out| {
+            let (from, to) = (&engine.state.user(from).name, &engine.state.user(to).name);
+            message(out, id, from, to, None, now, content);
+        });
+        if self.config.messages == Service::Inside {
+            self.memory.insert(id, prev, &self.journal.records[body.clone()], 1);
+        }
+        self.sent_message(actor.conn, content, [Kind::Send, Kind::SendFile], id);
+        self.push_message(id, body, to);
+    }
+
+    fn send_to_group(&mut self, actor: Actor, no: GroupNo, content: Content<'_>) {
+        let group = self.state.group(no).expect("whether there is such a group was looked at");
         let limit = self.config.limits.mailbox_messages;
         let recipients: Vec<UserNo> = group.members().filter(|member| *member != actor.user).collect();
         if self.config.messages == Service::Inside {
@@ -55,20 +95,24 @@ impl Engine {
             self.memory.release(full.filter_map(Mailbox::oldest_of_groups));
         }
         let (id, prev, now) = (self.state.next_message(), group.last, self.now);
-        let record =
-            Record::SentToGroup { id, session: actor.session, group: no, mailbox_limit: limit as u64 };
+        let (session, group, mailbox_limit) = (actor.session, no, limit as u64);
+        let record = match content {
+            Content::Text(_) => Record::SentToGroup { id, session, group, mailbox_limit },
+            Content::File { sha256, info } => {
+                Record::FileSentToGroup { id, session, group, mailbox_limit, sha256, size: info.size }
+            }
+        };
         let body = self.commit_message(&record, id, prev, |engine, out| {
             let group = &engine.state.group(no).expect("it was there a moment ago").name;
-            message(out, id, &engine.state.user(actor.user).name, group, Some(group), now, text);
+            message(out, id, &engine.state.user(actor.user).name, group, Some(group), now, content);
         });
         if self.config.messages == Service::Inside {
             let holds = |user: &&UserNo| self.state.user(**user).mailbox.newest() == Some(id);
             let held = recipients.iter().filter(holds).count();
             self.memory.insert(id, prev, &self.journal.records[body.clone()], held as u32);
         }
-        self.sent_message(actor.conn, Kind::SendGroup, id);
+        self.sent_message(actor.conn, content, [Kind::SendGroup, Kind::SendGroupFile], id);
         self.push_group_message(id, body, &recipients);
-        Ok(())
     }
 
     pub(super) fn inbox(&mut self, actor: Actor, after: Option<u64>) {
@@ -114,14 +158,34 @@ impl Engine {
         self.succeed(actor.conn, Kind::Ack);
     }
 
-    /// A message's body needs a place.
-    fn check_message_room(&self) -> Result<(), Failure> {
-        let full = self.config.messages == Service::Inside && self.memory.is_full();
-        if full { Err(Code::Busy.into()) } else { Ok(()) }
+    fn sent_message(
+        &mut self,
+        conn: ConnId,
+        content: Content<'_>,
+        [of_text, of_file]: [Kind; 2],
+        id: MessageId,
+    ) {
+        let (kind, file) = match content {
+            Content::Text(_) => (of_text, None),
+            Content::File { info, .. } => (of_file, Some(info)),
+        };
+        self.respond(conn, kind, |out| sent(out, kind, id, file));
     }
+}
 
-    fn sent_message(&mut self, conn: ConnId, kind: Kind, id: MessageId) {
-        self.respond(conn, kind, |out| Object::ok(out, kind.spec().ok).field("id", &id.0).end_frame());
+/// What a message carries.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Text(&'a str),
+    File { sha256: [u8; 32], info: &'a FileInfo },
+}
+
+/// Writes the response to a request that sent a message.
+pub(super) fn sent(out: &mut Vec<u8>, kind: Kind, id: MessageId, file: Option<&FileInfo>) {
+    let ok = Object::ok(out, kind.spec().ok).field("id", &id.0);
+    match file {
+        Some(file) => ok.field("file", file).end_frame(),
+        None => ok.end_frame(),
     }
 }
 
@@ -133,7 +197,7 @@ fn message(
     to: &str,
     group: Option<&str>,
     time: Time,
-    text: &str,
+    content: Content<'_>,
 ) {
     let time = time.rfc3339();
     let time = std::str::from_utf8(&time).expect("digits are ASCII");
@@ -142,5 +206,9 @@ fn message(
         Some(group) => object.text("group", group),
         None => object,
     };
-    object.text("time", time).text("text", text).end();
+    let object = object.text("time", time);
+    match content {
+        Content::Text(text) => object.text("text", text).end(),
+        Content::File { info, .. } => object.field("file", info).end(),
+    }
 }

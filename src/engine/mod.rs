@@ -6,12 +6,14 @@ mod classic;
 mod connections;
 mod delivery;
 mod dispatch;
+mod files;
 mod groups;
 mod history;
 mod info;
 mod io;
 mod journal;
 mod memory;
+mod memory_files;
 mod messages;
 mod once;
 mod outbox;
@@ -19,6 +21,7 @@ mod realms;
 mod recovery;
 mod sessions;
 mod throttle;
+mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -44,8 +47,10 @@ use asks::Pending;
 use connections::Connections;
 use journal::Journal;
 use memory::MemoryMessages;
+pub(crate) use memory_files::MemoryFiles;
 use once::Once;
 use throttle::Throttle;
+use uploads::Uploads;
 
 /// The engine: accounts, sessions, private and group messages for any number of connections.
 ///
@@ -74,6 +79,7 @@ pub struct Engine {
     now: Time,
     state: State,
     memory: MemoryMessages,
+    memory_files: MemoryFiles,
     journal: Journal,
     connections: Connections,
     /// When to look at which connection.
@@ -87,6 +93,9 @@ pub struct Engine {
     next_ticket: Ticket,
     /// How many of the asked are about passwords.
     passwords_asked: usize,
+    uploads: Uploads,
+    /// Bytes of parts of files that are with the host.
+    parts_asked: usize,
     outputs: VecDeque<Due>,
     /// The request that is being handled, if it has a dedupe key and has not made its change.
     once: Option<Once>,
@@ -127,6 +136,7 @@ impl Engine {
             now,
             state: State::new(hash_key),
             memory: MemoryMessages::new(config.limits.memory_messages),
+            memory_files: MemoryFiles::new(config.limits.memory_files),
             journal: Journal::default(),
             connections: Connections::default(),
             checks: BTreeSet::new(),
@@ -136,6 +146,8 @@ impl Engine {
             asked: BTreeMap::new(),
             next_ticket: Ticket(1),
             passwords_asked: 0,
+            uploads: Uploads::default(),
+            parts_asked: 0,
             outputs: VecDeque::new(),
             once: None,
             stopping: false,
@@ -238,13 +250,14 @@ impl Engine {
     pub fn poll_timeout(&self) -> Option<Time> {
         let check = self.checks.first().map(|(time, _)| *time);
         let session = self.next_session_end().filter(|_| !self.journal.failed);
-        [check, session].into_iter().flatten().min()
+        [check, session, self.uploads.next_unused()].into_iter().flatten().min()
     }
 
-    /// Does what is due by `now`: closes idle connections, ends unused sessions.
+    /// Does what is due by `now`: closes idle connections, ends unused sessions, drops unused uploads.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
         self.end_unused_sessions();
+        self.drop_unused_uploads();
         while let Some(&(time, conn)) = self.checks.first().filter(|(time, _)| *time <= self.now) {
             self.checks.remove(&(time, conn));
             self.check_idle(conn);

@@ -3,9 +3,12 @@
 use super::{
     Engine,
     dispatch::{Actor, Failure},
+    files::FileInfo,
+    messages::sent,
 };
 use crate::{
-    state::{Record, UserNo},
+    state::{Record, State, UserNo},
+    time::Time,
     wire::{Code, Kind, Object},
 };
 
@@ -14,6 +17,19 @@ pub(super) struct Once {
     user: UserNo,
     key: Box<str>,
     kind: Kind,
+    /// The file that it sends.
+    file: Option<FileInfo>,
+}
+
+impl Once {
+    /// The response, if the request was answered in the meantime.
+    pub(super) fn answered<'a>(&self, state: &'a State, now: Time) -> Option<&'a [u8]> {
+        state.answered(self.user, &self.key, now)
+    }
+
+    pub(super) fn with_file(self, file: &FileInfo) -> Once {
+        Once { file: Some(file.clone()), ..self }
+    }
 }
 
 impl Engine {
@@ -30,6 +46,8 @@ impl Engine {
             kind,
             Kind::Send
                 | Kind::SendGroup
+                | Kind::SendFile
+                | Kind::SendGroupFile
                 | Kind::AddGroup
                 | Kind::JoinGroup
                 | Kind::LeaveGroup
@@ -48,7 +66,7 @@ impl Engine {
         if self.state.has_answered(actor.user, self.config.limits.dedupe_keys, self.now) {
             return Err(Code::Busy.into());
         }
-        self.once = Some(Once { user: actor.user, key: key.into(), kind });
+        self.once = Some(Once { user: actor.user, key: key.into(), kind, file: None });
         Ok(false)
     }
 
@@ -58,12 +76,11 @@ impl Engine {
         record: &Record<'_>,
         commit: impl FnOnce(&mut Engine, &Record<'_>) -> T,
     ) -> T {
-        let Some(Once { user, key, kind }) = self.once.take() else { return commit(self, record) };
+        let Some(Once { user, key, kind, file }) = self.once.take() else { return commit(self, record) };
         let mut response = Vec::new();
-        let ok = Object::ok(&mut response, kind.spec().ok);
         match record.message() {
-            Some(id) => ok.field("id", &id.0).end_frame(),
-            None => ok.end_frame(),
+            Some(id) => sent(&mut response, kind, id, file.as_ref()),
+            None => Object::ok(&mut response, kind.spec().ok).end_frame(),
         }
         let record = Box::new(record.clone());
         commit(self, &Record::Once { user, key: &key, time: self.now, response: &response, record })

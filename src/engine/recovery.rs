@@ -1,6 +1,6 @@
 //! From a snapshot and a journal back to an engine.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -86,6 +86,14 @@ pub enum RecoveryError {
         /// The message's number.
         id: u64,
     },
+    /// A file was sent, but its content came neither with the journal nor in the snapshot.
+    #[error(
+        "the file of message {id} has no content in the journal; its host kept files itself: set `files: Service::Host`"
+    )]
+    NoContent {
+        /// The message's number.
+        id: u64,
+    },
     /// The record does not read, or does not fit what came before it.
     #[error("record {seq} {why}; restore the data folder from a backup")]
     Record {
@@ -97,10 +105,12 @@ pub enum RecoveryError {
 }
 
 #[derive(Serialize)]
-struct Written<S, M> {
+struct Written<S, M, F> {
     seq: u64,
     state: S,
     messages: M,
+    /// Contents that the engine itself keeps.
+    files: F,
 }
 
 #[derive(Deserialize)]
@@ -109,6 +119,7 @@ struct Read {
     state: Thawing,
     /// Each with the message before it in its conversation.
     messages: Vec<(MessageId, MessageId, Vec<u8>)>,
+    files: Vec<([u8; 32], Vec<u8>)>,
 }
 
 impl Engine {
@@ -120,7 +131,7 @@ impl Engine {
         Ok(Recovery { engine: Engine::new(config, seed, Time(0))? })
     }
 
-    /// The whole state, bodies of messages included if the engine keeps them.
+    /// The whole state, bodies of messages and contents of files included if the engine keeps them.
     ///
     /// Takes time and memory in proportion to it.
     ///
@@ -131,7 +142,12 @@ impl Engine {
             return Err(ApiError::StoreFailed);
         }
         let seq = self.journal.last;
-        let written = Written { seq: seq.0, state: self.state.freeze(), messages: self.memory.sorted() };
+        let written = Written {
+            seq: seq.0,
+            state: self.state.freeze(),
+            messages: self.memory.sorted(),
+            files: self.memory_files.sorted(),
+        };
         let bytes = postcard::to_extend(&written, vec![LAYOUT]).expect("plain data and a Vec cannot fail");
         Ok(Snapshot { seq, bytes })
     }
@@ -171,6 +187,9 @@ impl Recovery {
         for (id, prev, json) in read.messages {
             self.engine.memory.recover(id, prev, &json);
         }
+        for (sha256, bytes) in read.files {
+            self.engine.memory_files.insert(sha256, &bytes);
+        }
         Ok(())
     }
 
@@ -188,6 +207,9 @@ impl Recovery {
         let prev = self.engine.state.last_before(&record);
         self.engine.state.apply(&record).map_err(|error| wrong(&error))?;
         self.engine.journal.last = seq;
+        if let (Service::Inside, Record::FileKept { sha256, bytes }) = (self.engine.config.files, &record) {
+            self.engine.memory_files.insert(*sha256, bytes);
+        }
         if let (Service::Inside, Some(id)) = (self.engine.config.messages, record.message())
             && !body.is_empty()
         {
@@ -199,7 +221,7 @@ impl Recovery {
     /// The engine, as it was after the last record.
     ///
     /// # Errors
-    /// The engine is to keep the bodies of messages itself, and one did not come with its record.
+    /// The engine is to keep the bodies of messages or the contents of files itself, and one did not come with the journal.
     pub fn start(self, now: Time) -> Result<Engine, RecoveryError> {
         let mut engine = self.engine;
         engine.journal.recovered();
@@ -210,6 +232,15 @@ impl Recovery {
                 return Err(RecoveryError::NoBody { id: id.0 });
             }
             engine.memory.recount(held());
+        }
+        if engine.config.files == Service::Inside {
+            let named: BTreeSet<[u8; 32]> = engine.file_digests().collect();
+            if let Some((id, _)) =
+                engine.state.files().find(|(_, file)| engine.memory_files.get(&file.sha256).is_none())
+            {
+                return Err(RecoveryError::NoContent { id: id.0 });
+            }
+            engine.memory_files.retain(|sha256| named.contains(sha256));
         }
         Ok(engine)
     }

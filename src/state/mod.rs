@@ -3,6 +3,7 @@
 //! Plain data, changed only by [`State::apply`]. Bodies of messages are not part of it.
 
 mod answers;
+mod files;
 mod groups;
 mod hash;
 mod mailbox;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use answers::Answered;
+pub(crate) use files::{File, charge};
 pub(crate) use groups::Group;
 pub(crate) use hash::{HashKey, Map, NumberMap};
 pub(crate) use mailbox::Mailbox;
@@ -73,6 +75,8 @@ pub(crate) struct State {
     /// What requests with a dedupe key were answered, and in what order.
     answered: Map<(UserNo, Box<str>), Answered>,
     answered_by_time: VecDeque<(Time, UserNo, Box<str>)>,
+    /// By the messages that brought them.
+    files: NumberMap<MessageId, File>,
     next_session: SessionNo,
     next_group: GroupNo,
     last_message: MessageId,
@@ -103,6 +107,7 @@ impl State {
             conversations: NumberMap::default(),
             answered: Map::with_hasher(key),
             answered_by_time: VecDeque::new(),
+            files: NumberMap::default(),
             next_session: SessionNo(0),
             next_group: GroupNo(0),
             last_message: MessageId(0),
@@ -135,6 +140,11 @@ impl State {
             Record::Once { user, key, time, response, ref record } => {
                 self.answer_once(user, key, time, response, record)
             }
+            Record::FileSent { id, from, to, sha256, size } => self.send_file(id, from, to, sha256, size),
+            Record::FileSentToGroup { id, session, group, mailbox_limit, sha256, size } => {
+                self.send_file_to_group(id, session, group, mailbox_limit, sha256, size)
+            }
+            Record::FileKept { .. } => Ok(()),
         }
     }
 

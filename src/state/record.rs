@@ -86,6 +86,28 @@ pub(crate) enum Record<'a> {
         response: &'a [u8],
         record: Box<Record<'a>>,
     },
+    /// As [`Sent`](Record::Sent), of a file.
+    FileSent {
+        id: MessageId,
+        from: UserNo,
+        to: UserNo,
+        sha256: [u8; 32],
+        size: u64,
+    },
+    /// As [`SentToGroup`](Record::SentToGroup), of a file.
+    FileSentToGroup {
+        id: MessageId,
+        session: SessionNo,
+        group: GroupNo,
+        mailbox_limit: u64,
+        sha256: [u8; 32],
+        size: u64,
+    },
+    /// A content that the engine itself keeps. The state does not know it: no more than the bodies of messages.
+    FileKept {
+        sha256: [u8; 32],
+        bytes: &'a [u8],
+    },
 }
 
 impl<'a> Record<'a> {
@@ -97,7 +119,10 @@ impl<'a> Record<'a> {
     /// The message it brings, if it brings one.
     pub(crate) fn message(&self) -> Option<MessageId> {
         match self {
-            Record::Sent { id, .. } | Record::SentToGroup { id, .. } => Some(*id),
+            Record::Sent { id, .. }
+            | Record::SentToGroup { id, .. }
+            | Record::FileSent { id, .. }
+            | Record::FileSentToGroup { id, .. } => Some(*id),
             Record::Once { record, .. } => record.message(),
             _ => None,
         }

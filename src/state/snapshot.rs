@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answered, Group, GroupNo, HashKey, Inconsistent, MessageId, Realm, Session, SessionNo, State, User,
+    Answered, File, Group, GroupNo, HashKey, Inconsistent, MessageId, Realm, Session, SessionNo, State, User,
     UserNo, check,
 };
 use crate::names;
@@ -14,7 +14,7 @@ pub(crate) const MOST: u64 = 1 << 62;
 /// What of the state cannot be worked out from the rest, in an order that depends on nothing else: equal states have
 /// equal bytes.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Frozen<U, G, R, A> {
+pub(crate) struct Frozen<U, G, R, A, F> {
     users: Vec<U>,
     groups: Vec<(GroupNo, G)>,
     sessions: Vec<(SessionNo, Session)>,
@@ -25,13 +25,14 @@ pub(crate) struct Frozen<U, G, R, A> {
     next_session: SessionNo,
     next_group: GroupNo,
     last_message: MessageId,
+    files: Vec<(MessageId, F)>,
 }
 
 /// As it is read.
-pub(crate) type Thawing = Frozen<User, Group, Realm, Answered>;
+pub(crate) type Thawing = Frozen<User, Group, Realm, Answered, File>;
 
 impl State {
-    pub(crate) fn freeze(&self) -> Frozen<&User, &Group, &Realm, &Answered> {
+    pub(crate) fn freeze(&self) -> Frozen<&User, &Group, &Realm, &Answered, &File> {
         let mut groups: Vec<_> = self.groups.iter().map(|(no, group)| (*no, group)).collect();
         groups.sort_unstable_by_key(|(no, _)| *no);
         let mut sessions: Vec<_> = self.sessions.iter().map(|(no, held)| (*no, held.clone())).collect();
@@ -39,6 +40,8 @@ impl State {
         let mut conversations: Vec<_> =
             self.conversations.iter().map(|(pair, last)| (*pair, *last)).collect();
         conversations.sort_unstable();
+        let mut files: Vec<_> = self.files().collect();
+        files.sort_unstable_by_key(|(id, _)| *id);
         Frozen {
             users: self.users.iter().collect(),
             groups,
@@ -53,6 +56,7 @@ impl State {
             next_session: self.next_session,
             next_group: self.next_group,
             last_message: self.last_message,
+            files,
         }
     }
 
@@ -100,6 +104,10 @@ impl State {
         state.conversations.extend(frozen.conversations);
         for answered in frozen.answered {
             state.remember(answered)?;
+        }
+        for (id, file) in frozen.files {
+            check(id <= frozen.last_message, "holds a file to come")?;
+            state.add_file(id, file)?;
         }
         state.next_session = frozen.next_session;
         state.next_group = frozen.next_group;

@@ -23,6 +23,9 @@ pub(crate) struct User {
     /// How many of their requests are remembered by a dedupe key.
     #[serde(skip)]
     pub(super) answered: u32,
+    /// What the files they sent count against their quota.
+    #[serde(skip)]
+    pub(crate) file_bytes: u64,
 }
 
 impl State {
@@ -73,6 +76,7 @@ impl State {
             groups: Vec::new(),
             mailbox: Mailbox::default(),
             answered: 0,
+            file_bytes: 0,
         });
         Ok(())
     }

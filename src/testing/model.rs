@@ -236,7 +236,13 @@ impl Model {
                 }
                 Ok(Reply::Later(Pending::Inbox { ids, more }))
             }
-            Request::History { .. } => unreachable!("scenarios do not look back: that has transcripts"),
+            Request::History { .. }
+            | Request::Upload { .. }
+            | Request::SendFile { .. }
+            | Request::SendGroupFile { .. }
+            | Request::GetFile { .. } => {
+                unreachable!("not among a scenario's requests: those have transcripts")
+            }
             Request::Ack { id } => {
                 actor?;
                 self.users[me].mailbox.retain(|held| *held > id);

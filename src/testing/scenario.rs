@@ -298,9 +298,14 @@ impl Source<'_> {
                 realms: 2,
                 password_queue: either(bit(rules, 6), 1, 8),
                 memory_messages: 1 << 20,
+                file_size: 1 << 20,
+                user_files: 1 << 20,
+                uploads_per_user: 2,
+                memory_files: 1 << 20,
             },
             persistence: !bit(shape, 0),
             passwords: Service::Host,
+            files: Service::Inside,
             messages: service(!bit(shape, 0) && !bit(shape, 1)),
         }
     }

@@ -88,6 +88,7 @@ impl Disk {
                 let before = anchor.flatten().map(|(_, _, body)| body.clone());
                 Answer::History { before, messages, more: next > floor }
             }
+            (ask, _) => unreachable!("files are kept elsewhere: {ask:?}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A host for one engine, all in memory: its peers, its journal, its bodies of messages and its work on passwords.
+//! A host for one engine, all in memory: its peers, its journal, its bodies of messages, its files and its work on passwords.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -10,8 +10,8 @@ use super::{
     terms::{Escaped, Feed, Happened},
 };
 use crate::{
-    Ask, CloseReason, Closed, Config, ConnId, Engine, Output, Peer, Refused, Seq, Service, Snapshot, Ticket,
-    Time, wire::END,
+    Answer, Ask, CloseReason, Closed, Config, ConnId, Engine, Output, Peer, Refused, Seq, Service, Snapshot,
+    Ticket, Time, engine::MemoryFiles, wire::END,
 };
 
 /// The other end of a connection.
@@ -59,6 +59,7 @@ pub struct World {
     numbers: BTreeMap<ConnId, usize>,
     pub(super) disk: Disk,
     pub(super) asked: Vec<(Ticket, Ask)>,
+    files: MemoryFiles,
     /// Connections that take bytes again.
     ready: VecDeque<usize>,
     failed: bool,
@@ -104,6 +105,7 @@ impl World {
             numbers: BTreeMap::new(),
             disk,
             asked: Vec::new(),
+            files: MemoryFiles::new(usize::MAX),
             ready: VecDeque::new(),
             failed: false,
             failed_once: false,
@@ -317,12 +319,30 @@ impl World {
     /// Some of the asked work is done: the one at `at`.
     pub fn answer(&mut self, at: usize, work: Work) {
         let (ticket, ask) = self.asked.remove(at);
-        let (answer, before) = (self.disk.work(&ask, work), self.asked.len());
+        let (answer, before) = (self.work(&ask, work), self.asked.len());
         self.engine.answer(self.now, ticket, answer.clone()).expect("it was asked, and it fits");
         self.drain();
         let asks = self.asked[before..].to_vec();
         self.referee(|referee, now, seq| referee.answered(ticket, &answer, &asks, now, seq));
         self.pump();
+    }
+
+    fn work(&mut self, ask: &Ask, work: Work) -> Answer {
+        match (ask, work) {
+            (&Ask::AppendUpload { upload, offset, .. }, Work::Failed) => {
+                // What was behind the offset is gone all the same.
+                self.files.work(Ask::AppendUpload { upload, offset, bytes: Vec::new() });
+                Answer::Failed
+            }
+            (
+                Ask::AppendUpload { .. }
+                | Ask::FinishUpload { .. }
+                | Ask::DropUpload { .. }
+                | Ask::ReadFile { .. },
+                Work::Done | Work::Least,
+            ) => self.files.work(ask.clone()),
+            _ => self.disk.work(ask, work),
+        }
     }
 
     /// Time passes.

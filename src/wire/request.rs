@@ -13,6 +13,8 @@ pub enum Request<'a> {
     Register { user: &'a str, password: &'a str, country: &'a str, name: &'a str },
     Send { to: &'a str, text: &'a str },
     SendGroup { group: &'a str, text: &'a str },
+    SendFile { to: &'a str, filename: &'a str, base64: Option<&'a str> },
+    SendGroupFile { group: &'a str, filename: &'a str, base64: Option<&'a str> },
     AddRealm { name: &'a str, ip: &'a str, port: u64, fingerprint: Option<&'a str> },
     AddGroup { group: &'a str },
     JoinGroup { group: &'a str },
@@ -24,6 +26,8 @@ pub enum Request<'a> {
     Ack { id: u64 },
     Subscribe { after: Option<u64> },
     History { with: &'a str, before: Option<u64>, limit: Option<u64> },
+    Upload { filename: &'a str, base64: &'a str, offset: Option<u64> },
+    GetFile { id: &'a str, offset: Option<u64>, length: Option<u64> },
     Ping,
     Help { request: Option<&'a str> },
     Resume { sid: &'a str },
@@ -213,6 +217,12 @@ impl<'a> Request<'a> {
             }
             Kind::Send => Request::Send { to: a.text(), text: b.text() },
             Kind::SendGroup => Request::SendGroup { group: a.text(), text: b.text() },
+            Kind::SendFile => {
+                Request::SendFile { to: a.text(), filename: b.text(), base64: c.optional_text() }
+            }
+            Kind::SendGroupFile => {
+                Request::SendGroupFile { group: a.text(), filename: b.text(), base64: c.optional_text() }
+            }
             Kind::AddRealm => Request::AddRealm {
                 name: a.text(),
                 ip: b.text(),
@@ -230,6 +240,12 @@ impl<'a> Request<'a> {
             Kind::Subscribe => Request::Subscribe { after: a.optional_number() },
             Kind::History => {
                 Request::History { with: a.text(), before: b.optional_number(), limit: c.optional_number() }
+            }
+            Kind::Upload => {
+                Request::Upload { filename: a.text(), base64: b.text(), offset: c.optional_number() }
+            }
+            Kind::GetFile => {
+                Request::GetFile { id: a.text(), offset: b.optional_number(), length: c.optional_number() }
             }
             Kind::Ping => Request::Ping,
             Kind::Help => Request::Help { request: a.optional_text() },
@@ -251,6 +267,12 @@ impl<'a> Request<'a> {
             }
             Request::Send { to, text } => (Kind::Send, [to.into(), text.into(), NONE, NONE]),
             Request::SendGroup { group, text } => (Kind::SendGroup, [group.into(), text.into(), NONE, NONE]),
+            Request::SendFile { to, filename, base64 } => {
+                (Kind::SendFile, [to.into(), filename.into(), base64.into(), NONE])
+            }
+            Request::SendGroupFile { group, filename, base64 } => {
+                (Kind::SendGroupFile, [group.into(), filename.into(), base64.into(), NONE])
+            }
             Request::AddRealm { name, ip, port, fingerprint } => {
                 (Kind::AddRealm, [name.into(), ip.into(), port.into(), fingerprint.into()])
             }
@@ -265,6 +287,12 @@ impl<'a> Request<'a> {
             Request::Subscribe { after } => (Kind::Subscribe, [after.into(), NONE, NONE, NONE]),
             Request::History { with, before, limit } => {
                 (Kind::History, [with.into(), before.into(), limit.into(), NONE])
+            }
+            Request::Upload { filename, base64, offset } => {
+                (Kind::Upload, [filename.into(), base64.into(), offset.into(), NONE])
+            }
+            Request::GetFile { id, offset, length } => {
+                (Kind::GetFile, [id.into(), offset.into(), length.into(), NONE])
             }
             Request::Ping => (Kind::Ping, [NONE; MOST]),
             Request::Help { request } => (Kind::Help, [request.into(), NONE, NONE, NONE]),

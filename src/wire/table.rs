@@ -123,6 +123,14 @@ requests! {
         Some("pesan terkirim"),
         [("pesan tidak terkirim", &[NoSession, NoSuchGroup, NotMember, NoSuchRealm, RealmUnreachable, Busy, Unavailable, BadParameters])],
         "Send a message to every other member of a group; answers the message's id.";
+    SendFile "SEND_FILE" ByForm [word("to"), word("filename"), optional(word("base64"))],
+        Some("file terkirim"),
+        [("file tidak terkirim", &[NoSession, NoSuchUser, NoSuchRealm, RealmUnreachable, MailboxFull, NoSuchFile, BadBase64, QuotaExceeded, Busy, Unavailable, BadParameters])],
+        "Send a file to a user: what base64 holds, or else the upload of that name; answers the message's id and the file.";
+    SendGroupFile "SEND_GROUP_FILE" ByForm [word("group"), word("filename"), optional(word("base64"))],
+        Some("file terkirim"),
+        [("file tidak terkirim", &[NoSession, NoSuchGroup, NotMember, NoSuchRealm, RealmUnreachable, NoSuchFile, BadBase64, QuotaExceeded, Busy, Unavailable, BadParameters])],
+        "Send a file to every other member of a group, as SEND_FILE does to a user.";
     AddRealm "ADD_REALM" ByForm [word("name"), word("ip"), number("port"), optional(word("fingerprint"))],
         Some("Realm berhasil ditambahkan"),
         [("~", &[NoSession, Forbidden, RealmExists, InvalidName, Busy, Unavailable, BadParameters])],
@@ -170,6 +178,14 @@ requests! {
         [(NO_SESSION, &[NoSession]), ("Bukan anggota grup", &[NotMember]),
          ("Group tidak ditemukan", &[NoSuchUser, NoSuchRealm, RealmUnreachable, Unavailable, BadParameters])],
         "The last messages with a user or of a group you are in, newest last: those before a given one, 50 or up to 100; more tells whether there are older ones.";
+    Upload "UPLOAD" ByForm [word("filename"), word("base64"), optional(number("offset"))],
+        Some("bagian diterima"),
+        [(NO_SESSION, &[NoSession]), ("file tidak terkirim", &[BadBase64, QuotaExceeded, Unavailable, BadParameters])],
+        "Add a part to your upload of that name, at its end or at offset; answers its size.";
+    GetFile "GET_FILE" ByForm [word("id"), optional(number("offset")), optional(number("length"))],
+        None,
+        [(NO_SESSION, &[NoSession]), ("file tidak terkirim", &[NoSuchFile, Unavailable, BadParameters])],
+        "A part of a file you sent or were sent, as base64 under data; with next to go on from, unless it is the last.";
     Ping "PING" Unused [],
         Some("pong"),
         [(UNKNOWN, &[BadParameters])],

@@ -10,6 +10,7 @@ use obrolan::{
     Time,
 };
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::support::{
     play::{Came, Door, Frames},
@@ -52,6 +53,7 @@ pub(crate) struct EngineDoor {
     conns: BTreeMap<String, Conn>,
     store: Store,
     asked: VecDeque<(Ticket, Ask)>,
+    files: Files,
     passwords_wait: bool,
 }
 
@@ -81,6 +83,42 @@ struct Store {
     failed: bool,
 }
 
+/// The files a host keeps.
+#[derive(Default)]
+struct Files {
+    uploads: BTreeMap<u64, Vec<u8>>,
+    contents: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+impl Files {
+    fn work(&mut self, ask: Ask) -> Answer {
+        match ask {
+            Ask::AppendUpload { upload, offset, bytes } => {
+                let held = self.uploads.entry(upload).or_default();
+                assert!(offset <= held.len() as u64, "a part that leaves a hole");
+                held.truncate(offset as usize);
+                held.extend(bytes);
+                Answer::Done
+            }
+            Ask::FinishUpload { upload } => {
+                let bytes = self.uploads.remove(&upload).expect("an upload that was begun");
+                let (sha256, size) = (Sha256::digest(&bytes).into(), bytes.len() as u64);
+                self.contents.insert(sha256, bytes);
+                Answer::FileStored { sha256, size }
+            }
+            Ask::DropUpload { upload } => {
+                self.uploads.remove(&upload);
+                Answer::Done
+            }
+            Ask::ReadFile { sha256, offset, length } => {
+                let start = offset as usize;
+                Answer::FileBytes(self.contents[&sha256][start..start + length].to_vec())
+            }
+            ask => panic!("the host does not know {ask:?}"),
+        }
+    }
+}
+
 /// Records after which a host with snapshots makes one.
 const SNAPSHOT_EVERY: usize = 5;
 
@@ -96,6 +134,7 @@ impl EngineDoor {
         config.persistence = host != Host::Memory;
         config.passwords = if host == Host::Memory { Service::Inside } else { Service::Host };
         config.messages = if host == Host::Journal { Service::Host } else { Service::Inside };
+        config.files = config.messages;
         EngineDoor {
             host,
             engine: Engine::new(config.clone(), [0; 32], START).expect("the settings can be kept"),
@@ -105,6 +144,7 @@ impl EngineDoor {
             conns: BTreeMap::new(),
             store: Store::default(),
             asked: VecDeque::new(),
+            files: Files::default(),
             passwords_wait: false,
         }
     }
@@ -213,8 +253,9 @@ impl EngineDoor {
 
     /// Does the oldest work that is asked for and may be done now; false if there is none.
     fn answer(&mut self) -> bool {
-        let is_read = |ask: &Ask| matches!(ask, Ask::ReadMessages { .. } | Ask::ReadHistory { .. });
-        let may_be_done = |(_, ask): &(Ticket, Ask)| !self.passwords_wait || is_read(ask);
+        let may_be_done = |(_, ask): &(Ticket, Ask)| {
+            !self.passwords_wait || !matches!(ask, Ask::HashPassword { .. } | Ask::VerifyPassword { .. })
+        };
         let Some(at) = self.asked.iter().position(may_be_done) else { return false };
         let (ticket, ask) = self.asked.remove(at).expect("it is there");
         let answer = match ask {
@@ -248,7 +289,7 @@ impl EngineDoor {
                 let before = anchor.map(|(_, _, body)| body.clone());
                 Answer::History { before, messages, more: next > floor }
             }
-            ask => panic!("the host does not know {ask:?}"),
+            ask => self.files.work(ask),
         };
         self.engine.answer(self.now, ticket, answer).expect("the answer fits");
         true
@@ -291,6 +332,7 @@ impl EngineDoor {
         assert!(self.engine.digest() == digest, "the records made another state than the requests");
         self.conns.clear();
         self.asked.clear();
+        self.files.uploads.clear();
     }
 
     fn wait(&mut self, ms: u64) {
@@ -452,6 +494,10 @@ fn set(config: &mut Config, key: &str, value: &str) -> Option<()> {
         "limits.realms" => limits.realms = number()?,
         "limits.password_queue" => limits.password_queue = number()?,
         "limits.memory_messages" => limits.memory_messages = number()?,
+        "limits.file_size" => limits.file_size = value.as_u64()?,
+        "limits.user_files" => limits.user_files = value.as_u64()?,
+        "limits.uploads_per_user" => limits.uploads_per_user = number()?,
+        "limits.memory_files" => limits.memory_files = number()?,
         _ => return None,
     }
     Some(())

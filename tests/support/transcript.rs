@@ -119,7 +119,10 @@ impl Transcript {
 
     /// What a door must be able to do for it.
     pub(crate) fn needs(&self) -> BTreeSet<Need> {
-        let bodies = self.settings.iter().any(|setting| setting.key == "limits.memory_messages");
+        let bodies = self
+            .settings
+            .iter()
+            .any(|setting| ["limits.memory_messages", "limits.memory_files"].contains(&&*setting.key));
         let acts = self.steps.iter().filter_map(|step| match step.act {
             Act::Connect { from: Some(_), .. } => Some(Need::Addresses),
             Act::StopReading { .. } => Some(Need::SlowReader),

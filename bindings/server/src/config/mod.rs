@@ -140,6 +140,20 @@ settings! {
 
         /// What messages may take while storage is "memory"; beyond it the answer is "busy".
         memory_messages: Size = Size(256 << 20);
+
+        /// The largest file.
+        file_size: Size = Size(64 << 20);
+
+        /// What all files that a user has sent or is uploading may take together.
+        ///
+        /// A file counts as 4 KiB and 4 bytes for each recipient at least.
+        user_files: Size = Size(1 << 30);
+
+        /// Uploads of a user that are not finished. One that is not used for an hour is dropped.
+        uploads_per_user: usize = 16;
+
+        /// What files may take while storage is "memory".
+        memory_files: Size = Size(64 << 20);
     }
 }
 
@@ -157,7 +171,7 @@ impl ServerConfig {
 
     /// The engine's part of the configuration.
     ///
-    /// Passwords are always hashed by the server, outside the engine; messages are kept by the server's store, or by
+    /// Passwords are always hashed by the server, outside the engine; messages and files are kept by the server's store, or by
     /// the engine while storage is in memory.
     #[must_use]
     pub fn engine(&self) -> obrolan::Config {
@@ -196,10 +210,15 @@ impl ServerConfig {
                 realms: limits.realms,
                 password_queue: limits.password_queue,
                 memory_messages: limits.memory_messages.0,
+                file_size: limits.file_size.0 as u64,
+                user_files: limits.user_files.0 as u64,
+                uploads_per_user: limits.uploads_per_user,
+                memory_files: limits.memory_files.0,
             },
             persistence: on_disk,
             passwords: obrolan::Service::Host,
             messages: if on_disk { obrolan::Service::Host } else { obrolan::Service::Inside },
+            files: if on_disk { obrolan::Service::Host } else { obrolan::Service::Inside },
         }
     }
 }
@@ -221,6 +240,7 @@ mod tests {
     fn in_memory_the_engine_keeps_the_messages() {
         let disk = ServerConfig::default().engine();
         assert!(disk.persistence && disk.messages == obrolan::Service::Host);
+        assert_eq!(disk.files, obrolan::Service::Host);
         let memory = ServerConfig { storage: Storage::Memory, ..ServerConfig::default() }.engine();
         assert!(!memory.persistence && memory.messages == obrolan::Service::Inside);
     }

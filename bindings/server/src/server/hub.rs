@@ -23,6 +23,7 @@ use smol::{
 use super::{
     RunError,
     connections::{Socket, Written},
+    files::Keeper,
     now,
     passwords::Pool,
     seed,
@@ -57,6 +58,8 @@ pub(super) struct Hub {
     sockets: RefCell<HashMap<ConnId, Rc<Socket>>>,
     store: RefCell<Option<Storing>>,
     passwords: Pool,
+    /// Unless the engine keeps them.
+    files: Option<Keeper>,
     executor: Weak<LocalExecutor<'static>>,
     buffer: RefCell<Box<[u8]>>,
     /// The engine has outputs.
@@ -95,6 +98,7 @@ impl Hub {
         worker: Option<Worker>,
         journal: usize,
         passwords: Pool,
+        files: Option<Keeper>,
         executor: Weak<LocalExecutor<'static>>,
     ) -> Hub {
         let storing = worker.map(|worker| Storing {
@@ -111,6 +115,7 @@ impl Hub {
             sockets: RefCell::default(),
             store: RefCell::new(storing),
             passwords,
+            files,
             executor,
             buffer: RefCell::new(vec![0; READ].into()),
             outputs: Signal::default(),
@@ -286,7 +291,15 @@ impl Hub {
                         store.worker.history(ticket.0, start, floor.0, limit, budget);
                     }
                 }
-                Output::Ask { ticket, ask } => self.passwords.ask(ticket, ask),
+                Output::Ask {
+                    ticket,
+                    ask: ask @ (Ask::HashPassword { .. } | Ask::VerifyPassword { .. }),
+                } => self.passwords.ask(ticket, ask),
+                Output::Ask { ticket, ask } => {
+                    if let Some(files) = &self.files {
+                        files.ask(ticket, ask);
+                    }
+                }
                 Output::Event(event) => log(event),
                 other => tracing::error!("the engine wants something this server does not know: {other:?}"),
             }
@@ -450,9 +463,9 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
     }
 }
 
-/// Hands the engine the passwords that were worked on.
-pub(super) async fn passwords(hub: Rc<Hub>, hashed: Receiver<(Ticket, Answer)>) {
-    while let Ok((ticket, answer)) = hashed.recv().await {
+/// Hands the engine the work of a thread.
+pub(super) async fn answers(hub: Rc<Hub>, done: Receiver<(Ticket, Answer)>) {
+    while let Ok((ticket, answer)) = done.recv().await {
         hub.answer(ticket, answer);
     }
 }
@@ -539,7 +552,7 @@ mod tests {
         let config = ServerConfig::default();
         let engine = Engine::new(config.engine(), [0; 32], Time(0)).unwrap();
         let (passwords, _) = Pool::start().unwrap();
-        let hub = Rc::new(Hub::new(config, engine, None, 0, passwords, Rc::downgrade(&executor)));
+        let hub = Rc::new(Hub::new(config, engine, None, 0, passwords, None, Rc::downgrade(&executor)));
         hub.spawn(async { panic!("a broken invariant") });
         smol::block_on(executor.run(hub.failure())).expect("it panics before it returns");
     }

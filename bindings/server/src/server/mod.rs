@@ -2,10 +2,11 @@
 //!
 //! One thread owns the engine and runs every task of the server; handing the engine a connection's bytes is a function call. Readers
 //! feed it, and when all that are ready have done so, the hub does what the engine wants done: that gathers the
-//! writes of each connection into one system call, and the records of all into one commit. Only the store and the hashing of
-//! passwords have threads of their own. Nothing here knows the protocol.
+//! writes of each connection into one system call, and the records of all into one commit. Only the store, files and the
+//! hashing of passwords have threads of their own. Nothing here knows the protocol.
 
 mod connections;
+mod files;
 mod hub;
 mod passwords;
 mod signal;
@@ -24,7 +25,7 @@ use smol::{Async, LocalExecutor, channel, future};
 
 use crate::{
     config::{Address, ServerConfig, Storage},
-    store::{Loaded, SqliteStore, Store, StoreError, Worker},
+    store::{FileStore, Loaded, SqliteStore, Store, StoreError, Worker},
 };
 use hub::Hub;
 
@@ -41,6 +42,7 @@ pub struct Server {
     config: ServerConfig,
     engine: Engine,
     store: Option<Box<dyn Store>>,
+    files: Option<FileStore>,
     listener: TcpListener,
     local_addr: SocketAddr,
     created: bool,
@@ -124,6 +126,19 @@ impl Server {
             None => (Engine::new(config.engine(), seed()?, now())?, 0),
             Some(store) => recover(config, &mut **store)?,
         };
+        let files = match config.storage {
+            Storage::Memory => None,
+            Storage::Disk => {
+                let (files, missing) = FileStore::open(&config.data, &engine.file_digests().collect())?;
+                if missing > 0 {
+                    tracing::error!(
+                        "{missing} files that were sent are not in {}; restore that folder from a backup",
+                        config.data.join("files").display()
+                    );
+                }
+                Some(files)
+            }
+        };
         // As many descriptors as the system lets this process have: each connection takes one.
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("the limit of open files stays as it is: {error}");
@@ -131,7 +146,7 @@ impl Server {
         let listen = |source| StartError::Listen { address: config.listen.clone(), source };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
-        Ok(Server { config: config.clone(), engine, store, listener, local_addr, created, journal })
+        Ok(Server { config: config.clone(), engine, store, files, listener, local_addr, created, journal })
     }
 
     /// The address it is bound to.
@@ -164,19 +179,23 @@ impl Server {
         let (store_done, stored) = channel::unbounded();
         let worker = self.store.map(|store| Worker::spawn(store, store_done)).transpose()?;
         let (passwords, hashed) = passwords::Pool::start()?;
+        let (files, filed) = self.files.map(files::Keeper::start).transpose()?.unzip();
         let hub = Rc::new(Hub::new(
             self.config,
             self.engine,
             worker,
             self.journal,
             passwords,
+            files,
             Rc::downgrade(&executor),
         ));
         let listener = Async::new(self.listener)?;
         let served = smol::block_on(executor.run(async {
             hub.spawn(hub::pump(hub.clone()));
             hub.spawn(hub::timeouts(hub.clone()));
-            hub.spawn(hub::passwords(hub.clone(), hashed));
+            for answers in [Some(hashed), filed].into_iter().flatten() {
+                hub.spawn(hub::answers(hub.clone(), answers));
+            }
             hub.spawn(hub::stored(hub.clone(), stored));
             let accepting = executor.spawn(hub.clone().guard(connections::accept(hub.clone(), listener)));
             let stopped = future::or(

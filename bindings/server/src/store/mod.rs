@@ -4,15 +4,17 @@
 //! what it promises is that [`Store::append`] has made a batch durable, whole, when it returns `Ok`, and that
 //! [`Store::load`] gives back exactly what was appended, or an error that names the place that is damaged.
 //!
-//! [`SqliteStore`] is the store on a disk, and [`Worker`] the thread that runs one, so that nobody else waits for the disk.
+//! Contents of files are kept apart, by [`FileStore`]. [`SqliteStore`] is the store on a disk, and [`Worker`] the thread that runs one, so that nobody else waits for the disk.
 
 mod batch;
 mod error;
+mod files;
 mod sqlite;
 mod worker;
 
 pub use batch::{Batch, Entry, MessageRef};
 pub use error::{Place, StoreError};
+pub use files::{Digest, FileStore};
 pub use sqlite::SqliteStore;
 pub use worker::{Contents, Done, Worker};
 

@@ -28,7 +28,7 @@
 mod checksum;
 mod failure;
 mod file;
-mod folder;
+pub(super) mod folder;
 #[cfg(test)]
 mod tests;
 

@@ -32,12 +32,12 @@ impl Folder {
     }
 }
 
-pub(super) fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+pub(in crate::store) fn io_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     StoreError::Io { action, path: path.to_owned(), source }
 }
 
 /// Options that open a file for reading and writing, and make it for this user's eyes only.
-pub(super) fn private_file() -> OpenOptions {
+pub(in crate::store) fn private_file() -> OpenOptions {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -45,7 +45,8 @@ pub(super) fn private_file() -> OpenOptions {
     options
 }
 
-fn make(path: &Path) -> io::Result<()> {
+/// Makes a folder for this user alone, durably.
+pub(in crate::store) fn make(path: &Path) -> io::Result<()> {
     let parent = path.parent();
     if let Some(parent) = parent {
         fs::create_dir_all(parent)?;
@@ -81,13 +82,14 @@ fn holder(lock: File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// Makes a folder's entries durable.
 #[cfg(unix)]
-fn sync(folder: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 // Elsewhere a folder cannot be opened as a file, and the file system keeps its entries in order by itself.
 #[cfg(not(unix))]
-fn sync(_: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync(_: &Path) -> io::Result<()> {
     Ok(())
 }
