@@ -7,12 +7,13 @@ use obrolan::{
 };
 use proptest::prelude::*;
 
-/// A world that journals, with a host for passwords and messages, and somebody logged in for every name.
+/// A world that journals, with a host for passwords, messages and files, and somebody logged in for every name.
 fn world(names: &[&str], limits: Limits) -> World {
     let config = Config {
         persistence: true,
         passwords: Service::Host,
         messages: Service::Host,
+        files: Service::Host,
         limits,
         ..Config::default()
     };
@@ -338,6 +339,92 @@ fn misuse(world: &mut World) {
         assert!(engine.persisted(now, seq).is_err());
         assert!(engine.persist_failed(now, seq).is_err());
     }
+}
+
+#[test]
+fn what_allows_a_file_is_looked_at_again_once_it_is_kept() {
+    let limits = Limits { mailbox_messages: 1, ..Limits::default() };
+    let mut world = world(&["ann", "bob"], limits);
+    // Both are let through; when they are kept, there is room for one.
+    world.say(0, b"SEND_FILE bob a.txt eA==\n");
+    world.say(1, b"SEND_FILE bob b.txt eQ==\n");
+    world.settle();
+    assert!(world.frames(0)[2].contains("file terkirim"), "{:?}", world.frames(0));
+    assert!(world.frames(1)[2].contains("mailbox_full"), "{:?}", world.frames(1));
+    // A session that ends meanwhile sends nothing.
+    world.say(1, b"ACK 1\nSEND_FILE ann c.txt eA==\n");
+    world.persist(usize::MAX);
+    let other = world.connect(Peer::Local).unwrap();
+    let sid = world.frames(1)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    world.say(other, format!("LOGOUT {sid}\n").as_bytes());
+    world.settle();
+    assert!(world.frames(1).last().unwrap().contains("no_session"), "{:?}", world.frames(1));
+    assert!(ask(&mut world, 0, "INBOX")[0].contains("\"messages\":[]"));
+}
+
+#[test]
+fn a_dedupe_key_sends_a_file_once_however_its_requests_cross() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    ask(&mut world, other, &format!("RESUME {sid}"));
+    let line = r#"{"request":"SEND_FILE","to":"bob","filename":"a b","base64":"eA==","dedupe":"k"}"#;
+    world.say(0, format!("{line}\n").as_bytes());
+    world.say(other, format!("{line}\n").as_bytes());
+    world.settle();
+    assert_eq!(world.frames(0)[2], world.frames(other)[1]);
+    assert_eq!(ask(&mut world, 1, "INBOX")[0].matches("\"file\"").count(), 1);
+}
+
+#[test]
+fn an_upload_is_its_users_whatever_becomes_of_the_connection() {
+    let mut world = world(&["ann"], Limits::default());
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    ask(&mut world, other, &format!("RESUME {sid}"));
+    world.say(0, b"UPLOAD a.txt eA==\n");
+    // Over another connection it has to wait for its turn.
+    assert!(world.frames(other).len() == 1);
+    world.say(other, b"UPLOAD a.txt eQ==\nSEND_FILE ann a.txt\n");
+    world.end(0, Closed::Gone);
+    world.settle();
+    assert!(world.frames(other)[1..].iter().all(|frame| frame.contains("busy")), "{:?}", world.frames(other));
+    assert!(ask(&mut world, other, "UPLOAD a.txt eQ==")[0].contains("\"size\":2"));
+    // A part that cannot be kept leaves what was before it.
+    world.say(other, b"UPLOAD a.txt eg==\n");
+    world.answer(0, Work::Failed);
+    world.settle();
+    assert!(world.frames(other).last().unwrap().contains("unavailable"));
+    assert!(ask(&mut world, other, "UPLOAD a.txt eg== 2")[0].contains("\"size\":3"));
+    let sent = ask(&mut world, other, "SEND_FILE ann a.txt");
+    assert!(sent[0].contains("\"size\":3"), "{sent:?}");
+    assert!(ask(&mut world, other, "GET_FILE 1")[0].contains("\"data\":\"eHl6\""));
+    // One that cannot be made durable is not sent, and is to be uploaded again.
+    ask(&mut world, other, "UPLOAD b.txt eA==");
+    world.say(other, b"SEND_FILE ann b.txt\n");
+    world.answer(0, Work::Failed);
+    world.settle();
+    assert!(world.frames(other).last().unwrap().contains("unavailable"));
+    assert!(ask(&mut world, other, "SEND_FILE ann b.txt")[0].contains("no_such_file"));
+    // The store fails while a file is on its way.
+    world.say(other, b"ADD_GROUP lost\nSEND_FILE ann c.txt eA==\n");
+    world.fail(1);
+    world.settle();
+    assert!(world.frames(other).last().unwrap().contains("unavailable"));
+    assert!(ask(&mut world, other, "SEND_FILE ann c.txt eA==")[0].contains("file terkirim"));
+}
+
+#[test]
+fn parts_on_their_way_to_the_host_are_bounded() {
+    let limits = Limits { input_buffer: 100, ..Limits::default() };
+    let mut world = world(&["ann", "bob"], limits);
+    let part = format!("UPLOAD a.txt {}\n", "AAAA".repeat(25));
+    world.say(0, part.as_bytes());
+    world.say(1, part.as_bytes());
+    world.settle();
+    assert!(world.frames(0)[2].contains("\"size\":75"), "{:?}", world.frames(0));
+    assert!(world.frames(1)[2].contains("busy"), "{:?}", world.frames(1));
+    assert!(ask(&mut world, 1, part.trim())[0].contains("\"size\":75"));
 }
 
 proptest! {

@@ -5,9 +5,10 @@ mod server;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     thread,
     time::{Duration, Instant},
@@ -302,6 +303,54 @@ fn a_message_to_an_absent_user_survives_a_kill() {
     let inbox = client.inbox(0);
     assert_eq!(inbox.len(), 1);
     assert_eq!((id(&inbox[0]), text(&inbox[0], "text")), (sent, "sampai besok"));
+}
+
+/// The paths of all files under a folder.
+fn files_under(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_under(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_swept() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    let server = Process::start_on(folder.path(), &[]);
+    let mut client = server.connect();
+    client.register("budi");
+    client.register("ani");
+    client.ok("UPLOAD puisi.txt aGFsbyA=");
+    client.ok("UPLOAD puisi.txt ZHVuaWE=");
+    let sent = id(&client.ok("SEND_FILE budi puisi.txt"));
+    client.ok("SEND_FILE budi sama.txt aGFsbyBkdW5pYQ==");
+    assert_eq!(files_under(&files).len(), 1, "equal contents are kept once");
+    client.ok("UPLOAD setengah.txt aGFsbyA=");
+    assert_eq!(files_under(&files).len(), 2);
+    server.kill();
+    // As a crash between the content and its record leaves it.
+    let stray = files.join("ab");
+    fs::create_dir(&stray).unwrap();
+    fs::write(stray.join("c".repeat(62)), "nobody's").unwrap();
+
+    let server = Process::start_on(folder.path(), &[]);
+    assert_eq!(files_under(&files).len(), 1, "what no message names is swept");
+    let mut client = server.connect();
+    client.log_in("budi");
+    let read = client.ok(&format!("GET_FILE {sent}"));
+    assert_eq!((text(&read, "data"), read["size"].as_u64()), ("aGFsbyBkdW5pYQ==", Some(10)));
+    let message = &client.inbox(0)[0];
+    assert_eq!((id(message), text(&message["file"], "name")), (sent, "puisi.txt"));
+    client.log_in("ani");
+    assert_eq!(client.code("SEND_FILE budi setengah.txt"), "no_such_file");
+
+    // What the disk has damaged since is not given out.
+    server.kill();
+    fs::write(&files_under(&files)[0], "halo sunia").unwrap();
+    let server = Process::start_on(folder.path(), &[]);
+    let mut client = server.connect();
+    client.log_in("budi");
+    assert_eq!(client.code(&format!("GET_FILE {sent}")), "unavailable");
+    assert!(server.log().contains("is damaged"), "{}", server.log());
 }
 
 #[test]

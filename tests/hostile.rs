@@ -411,3 +411,36 @@ fn a_peer_that_may_have_vanished_is_looked_for() {
     let timer = socket.expect("the server's socket is there")[5];
     assert!(timer.starts_with("02:"), "the timer is {timer}");
 }
+
+#[test]
+fn files_of_many_clients_at_once_cost_no_memory() {
+    const CLIENTS: usize = 20;
+    const PARTS: usize = 24;
+    const PART: usize = 256 * KIB;
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start_on(data.path(), &[]);
+    let mut clients: Vec<Client> = (0..CLIENTS).map(|_| server.connect()).collect();
+    for (at, client) in clients.iter_mut().enumerate() {
+        client.register(&format!("ani{at}"));
+    }
+    // Base64 of as many zeros; no multiple of 3, so that the last group is padded.
+    let part = format!("{}AA==", "A".repeat((PART - 1) / 3 * 4));
+    let before = server.peak_memory();
+    thread::scope(|scope| {
+        for client in &mut clients {
+            scope.spawn(|| {
+                for _ in 0..PARTS {
+                    client.ok(&format!("UPLOAD nol.bin {part}"));
+                }
+                let sent = client.ok("SEND_FILE ani0 nol.bin");
+                assert_eq!(sent["file"]["size"].as_u64(), Some((PARTS * PART) as u64));
+                client.ok(&format!("GET_FILE {}", id(&sent)));
+            });
+        }
+    });
+    if let (Some(before), Some(after)) = (before, server.peak_memory()) {
+        let (grown, files) = (after.saturating_sub(before), CLIENTS * PARTS * PART);
+        println!("peak memory: {} KiB more for {} KiB of files", grown / KIB, files / KIB);
+        assert!(grown < files / 2, "the server has grown by {} KiB", grown / KIB);
+    }
+}

@@ -125,8 +125,17 @@ impl Process {
 
     /// Bytes of memory it has in use (resident set), where the system tells.
     pub(crate) fn memory(&self) -> Option<usize> {
+        self.status("VmRSS:")
+    }
+
+    /// The most it has ever had in use, where the system tells.
+    pub(crate) fn peak_memory(&self) -> Option<usize> {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> Option<usize> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field))?;
         let kib: usize = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib << 10)
     }
