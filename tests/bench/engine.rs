@@ -21,7 +21,6 @@ impl World {
     fn new(persistence: bool) -> World {
         let mut config = Config { passwords: Service::Host, persistence, ..Config::default() };
         config.limits.mailbox_messages = 1_000_000;
-        config.limits.memory_messages = 1 << 30;
         let engine = Engine::new(config, [1; 32], Time(0)).unwrap();
         World { engine, now: Time(1_795_424_400_000), writable: Vec::new() }
     }
