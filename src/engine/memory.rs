@@ -1,13 +1,14 @@
 //! Bodies of messages kept by the engine itself, for hosts without a store.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::Answer;
-use crate::state::{MessageId, NumberMap};
+use crate::state::MessageId;
 
 /// Bodies of messages: all that some mailbox holds, and of the others, which are there for HISTORY, the latest that there is room for.
 pub(super) struct MemoryMessages {
-    bodies: NumberMap<MessageId, Body>,
+    /// In order, since they come and go in about that: the ends are what a processor has at hand.
+    bodies: BTreeMap<MessageId, Body>,
     /// Those that no mailbox holds any more, in the order they were let go: the first make room.
     released: VecDeque<MessageId>,
     /// Bytes of all bodies.
@@ -27,7 +28,7 @@ struct Body {
 
 impl MemoryMessages {
     pub(super) fn new(limit: usize) -> MemoryMessages {
-        let (bodies, released) = (NumberMap::default(), VecDeque::new());
+        let (bodies, released) = (BTreeMap::new(), VecDeque::new());
         MemoryMessages { bodies, released, bytes: 0, held_bytes: 0, limit }
     }
 
@@ -136,8 +137,6 @@ impl MemoryMessages {
 
     /// All bodies by number, each with the message before it.
     pub(super) fn sorted(&self) -> Vec<(MessageId, MessageId, &[u8])> {
-        let mut all: Vec<_> = self.bodies.iter().map(|(id, body)| (*id, body.prev, &*body.json)).collect();
-        all.sort_unstable_by_key(|(id, ..)| *id);
-        all
+        self.bodies.iter().map(|(id, body)| (*id, body.prev, &*body.json)).collect()
     }
 }
