@@ -186,11 +186,10 @@ impl Engine {
         let Some(held) = self.connections.get_mut(conn).filter(|held| held.ending.is_none()) else { return };
         let Some(subscription) = &mut held.subscription else { return };
         subscription.reading = None;
-        let cursor = subscription.cursor;
+        let mut newest = subscription.cursor;
         let (gate, durable) = (self.journal.last, self.journal.durable);
-        let mut newest = cursor;
         self.connections.with_outbox(conn, |outbox| {
-            for (id, body) in messages.filter(|(id, _)| *id > cursor) {
+            for (id, body) in messages {
                 newest = id;
                 outbox.write(gate, durable, Content::Message(id), |out| event(out, &body));
             }

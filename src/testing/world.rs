@@ -409,6 +409,10 @@ impl World {
             let read: usize = (0..self.remotes.len()).map(|conn| self.read(conn, usize::MAX)).sum();
             let (given, durable) = self.journal();
             if read == 0 && self.asked.is_empty() && (given == durable || !self.config.persistence) {
+                for remote in self.remotes.iter().filter(|remote| remote.open()) {
+                    assert!(remote.input.is_empty() && !remote.finished, "a connection that is stuck");
+                    assert!(self.engine.wants_read(remote.id), "a connection that takes nothing");
+                }
                 let remotes = &self.remotes;
                 self.referee.iter().for_each(|referee| referee.at_rest(|conn| remotes[conn].open()));
                 return;
