@@ -88,6 +88,9 @@ impl Connection {
                 client.receive(&self.buffer[..n]).map_err(|error| Lost(error.to_string()))
             }
             Passed::Out(Ok(n)) => {
+                // What the system takes and the other side does not is little: this is a sign of life too, and with a large
+                // request on a slow line for long the only one.
+                self.heard = Instant::now();
                 client.sent(n);
                 Ok(())
             }

@@ -11,6 +11,7 @@ mod talk;
 mod terminal;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod typed;
 
 use std::{

@@ -29,6 +29,8 @@ pub(super) enum Asked {
     Groups,
     Whoami,
     Raw,
+    /// A part of a file, or to send it.
+    Part,
     /// A sign of life.
     Ping,
     /// That messages up to this one were shown.
@@ -76,16 +78,24 @@ impl Look {
                 escaped(&text)
             );
         }
-        // What follows a line break is indented: it cannot be taken for another message.
-        let text: Vec<String> = text_of(message).split('\n').map(escaped).collect();
-        let text = text.join("\n      ");
+        let said = match &message.content {
+            Content::File(file) => {
+                let (name, id) = (escaped(&file.name), escaped(&file.id));
+                format!(" sends {name} ({}): /get {id}", bytes(file.size))
+            }
+            _ => {
+                // What follows a line break is indented: it cannot be taken for another message.
+                let text: Vec<String> = text_of(message).split('\n').map(escaped).collect();
+                format!(": {}", text.join("\n      "))
+            }
+        };
         let from = self.styled(Style::new().bold().fg_color(Some(color_of(&message.from).into())), &from);
         let clock = self.styled(Style::new().dimmed(), &time[11..16]);
         match group {
             Some(group) => {
-                format!("{clock} {} {from}: {text}\n", self.styled(Style::new().underline(), &group))
+                format!("{clock} {} {from}{said}\n", self.styled(Style::new().underline(), &group))
             }
-            None => format!("{clock} {from}: {text}\n"),
+            None => format!("{clock} {from}{said}\n"),
         }
     }
 
@@ -124,6 +134,21 @@ fn text_of(message: &Message) -> String {
     }
 }
 
+/// A number of bytes, as people say it.
+pub(super) fn bytes(number: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if number < 1024 {
+        return format!("{number} bytes");
+    }
+    let (mut number, mut unit) = (number as f64 / 1024.0, 0);
+    while number >= 1023.5 && unit + 1 < UNITS.len() {
+        number /= 1024.0;
+        unit += 1;
+    }
+    let digits = usize::from(number < 9.95);
+    format!("{number:.digits$} {}", UNITS[unit])
+}
+
 fn color_of(name: &str) -> AnsiColor {
     use AnsiColor::{Blue, Cyan, Green, Magenta, Red, Yellow};
     let sum = name.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
@@ -144,7 +169,7 @@ impl Asked {
             }
         };
         match self {
-            Asked::Message(_) | Asked::History(_) | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Message(_) | Asked::History(_) | Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
             Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
             Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
             Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
@@ -170,7 +195,9 @@ impl Asked {
             Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
             Asked::Members => "cannot list the members".to_owned(),
             Asked::History(with) => format!("cannot look back at {}", named(with)),
-            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Ping => "the server refused".to_owned(),
+            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Part | Asked::Ping => {
+                "the server refused".to_owned()
+            }
             Asked::Confirm(_) => "cannot confirm messages; they may be shown again".to_owned(),
             Asked::Raw => return raw(response),
         };
@@ -210,6 +237,11 @@ pub(super) fn reason(response: &Response) -> String {
         Some(Code::NoSession) => "the session has ended; start again to log in",
         Some(Code::Forbidden) => "the server does not allow it; ask its admin",
         Some(Code::TooLong) => "it is longer than the server takes; split it",
+        Some(Code::NoSuchFile) => "there is no such file, or it is not for you; look at its number again",
+        Some(Code::BadBase64) => "it came to the server damaged; send it again",
+        Some(Code::QuotaExceeded) => {
+            "it is larger than the server takes, or your files have no more room there; ask its admin"
+        }
         Some(Code::Busy) => "the server is busy; try again in a moment",
         Some(Code::Unavailable) => {
             "the server could not store it; try again, and tell its admin if that does not help"
@@ -300,6 +332,35 @@ mod tests {
         assert_eq!(PEOPLE.message(&message(None, "a\n09:00 eve: b")), "09:00 bob: a\n      09:00 eve: b\n");
         let colored = COLOR.message(&message(None, "hi"));
         assert!(colored.contains("\u{1b}[") && colored.ends_with(": hi\n"), "{colored:?}");
+    }
+
+    #[test]
+    fn files_for_people_and_for_programs() {
+        let file = |name: &str, id: &str| {
+            let file = serde_json::json!({"id": id, "name": name, "size": 12 << 10, "sha256": "00"});
+            let content = Content::File(serde_json::from_value(file).unwrap());
+            Message { content, ..message(None, "") }
+        };
+        let foto = file("foto.jpg", "17");
+        assert_eq!(PEOPLE.message(&foto), "09:00 bob sends foto.jpg (12 KiB): /get 17\n");
+        let plain = "2026-11-23T09:00:00.007Z bob ann [file foto.jpg, 12288 bytes, id 17]\n";
+        assert_eq!(PLAIN.message(&foto), plain);
+        let evil = PEOPLE.message(&file("\u{1b}[2J\n", "\u{9b}1m"));
+        assert!(!evil.trim_end_matches('\n').contains(char::is_control), "{evil:?}");
+    }
+
+    #[test]
+    fn numbers_of_bytes() {
+        for (number, is) in [
+            (1023, "1023 bytes"),
+            (1024, "1.0 KiB"),
+            (10 << 10, "10 KiB"),
+            ((1 << 20) - 1, "1.0 MiB"),
+            (5 << 29, "2.5 GiB"),
+            (u64::MAX, "16777216 TiB"),
+        ] {
+            assert_eq!(bytes(number), is);
+        }
     }
 
     #[test]

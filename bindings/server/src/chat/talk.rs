@@ -15,6 +15,7 @@ use super::{
     link::{Attempt, Connection, Lost, attempt},
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
+    transfers::{News, Transfers},
     typed::{HELP, Typed},
 };
 use crate::{cli::Conversation, config::Address};
@@ -52,6 +53,7 @@ pub(super) struct Chat<'a> {
     conversation: Option<Conversation>,
     /// What the unanswered requests are for, in their order.
     asked: VecDeque<Asked>,
+    transfers: Transfers,
     /// Text that waits to be printed in one go.
     page: String,
     /// The last message shown, and the last that was confirmed or is about to be.
@@ -90,6 +92,7 @@ impl<'a> Chat<'a> {
             verbatim: look.plain && conversation.is_some(),
             conversation,
             asked: VecDeque::new(),
+            transfers: Transfers::default(),
             page: String::new(),
             shown: 0,
             confirmed: 0,
@@ -112,6 +115,7 @@ impl<'a> Chat<'a> {
         loop {
             self.take_events()?;
             self.confirm();
+            self.transfer();
             if self.client.is_finished() {
                 self.ended.get_or_insert_with(Instant::now);
             }
@@ -144,11 +148,14 @@ impl<'a> Chat<'a> {
     /// Whether it is time to go.
     fn over(&self) -> Option<Result<bool, String>> {
         let ended = self.ended?;
-        if self.client.unanswered() == 0 {
+        if self.client.unanswered() == 0 && self.transfers.is_empty() {
             return Some(Ok(self.look.is_for_people() || !self.refused));
         }
         let hopeless = matches!(self.link, Link::Down(_)) || ended.elapsed() >= LEAVING;
         (self.look.is_for_people() && hopeless).then(|| {
+            if !self.transfers.is_empty() {
+                return Err("left before all files were through; send or fetch the last again".to_owned());
+            }
             let lost = self.client.unanswered();
             Err(format!("left with {lost} requests unanswered; what you typed last may not have been sent"))
         })
@@ -156,8 +163,8 @@ impl<'a> Chat<'a> {
 
     async fn wake(&mut self) -> Wake {
         let for_people = self.look.is_for_people();
-        let Chat { client, link, input, ended, .. } = self;
-        let reading = ended.is_none() && client.unanswered() < IN_FLIGHT;
+        let Chat { client, link, input, ended, transfers, .. } = self;
+        let reading = ended.is_none() && client.unanswered() < IN_FLIGHT && !transfers.is_full();
         let quiet = match link {
             Link::Up(connection) => Some(connection.deadline()),
             Link::Down(_) => None,
@@ -171,7 +178,7 @@ impl<'a> Chat<'a> {
             }
         };
         let time = async {
-            match quiet.into_iter().chain(leaving).min() {
+            match quiet.into_iter().chain(leaving).chain(transfers.paused()).min() {
                 Some(at) => Timer::at(at).await,
                 None => future::pending().await,
             };
@@ -232,6 +239,7 @@ impl<'a> Chat<'a> {
                 Event::Response { response, .. } => self.take_response(&response)?,
                 Event::Message(message) => {
                     self.page.push_str(&self.look.message(&message));
+                    self.transfers.learn(&message);
                     self.shown = message.id;
                 }
                 Event::Gap { count } => {
@@ -251,6 +259,9 @@ impl<'a> Chat<'a> {
 
     fn take_response(&mut self, response: &Response) -> Result<(), String> {
         let asked = self.asked.pop_front().expect("every request is noted");
+        if asked == Asked::Part {
+            return self.take_part(response);
+        }
         // Who wants to be in a group and is in it has what they want.
         let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
         if response.is_ok() || is_member {
@@ -271,6 +282,36 @@ impl<'a> Chat<'a> {
         self.flush()?;
         self.complain(&asked.failed(response));
         Ok(())
+    }
+
+    fn take_part(&mut self, response: &Response) -> Result<(), String> {
+        match self.transfers.answered(response) {
+            News::Progress(line) if self.look.is_for_people() => self.notice(&line)?,
+            News::Nothing | News::Progress(_) => {}
+            News::Done(line) => {
+                self.page.push_str(&line);
+                self.page.push('\n');
+            }
+            News::Failed(why) => {
+                self.flush()?;
+                self.complain(&why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the next request for the files that are on their way, if it is time for one.
+    fn transfer(&mut self) {
+        while let Some(line) = self.transfers.next_line() {
+            let line = line.and_then(|line| {
+                let made = self.client.request_line(&line);
+                made.map_err(|error| self.transfers.give_up(&error.to_string()))
+            });
+            match line {
+                Ok(_) => self.asked.push_back(Asked::Part),
+                Err(why) => self.complain(&why),
+            }
+        }
     }
 
     fn forget_group(&mut self, left: &str) {
@@ -352,6 +393,17 @@ impl<'a> Chat<'a> {
             Typed::Groups => self.ask(Asked::Groups, |client| client.request(&Request::ListMyGroups)),
             Typed::Whoami => self.ask(Asked::Whoami, |client| client.request(&Request::Whoami)),
             Typed::Raw(line) => self.ask(Asked::Raw, |client| client.request_line(&line)),
+            Typed::Send(path) => match self.conversation.clone() {
+                Some(to) => {
+                    let queued = self.transfers.send(&path, to);
+                    self.take_queued(queued);
+                }
+                None => self.complain("nobody to send it to yet; write /to NAME or /to #GROUP"),
+            },
+            Typed::Get(id, path) => {
+                let queued = self.transfers.get(&id, path.as_deref());
+                self.take_queued(queued);
+            }
             Typed::Help => self.screen.print(&format!("{HELP}\n"))?,
             Typed::Quit => self.ended = Some(Instant::now()),
         }
@@ -389,13 +441,25 @@ impl<'a> Chat<'a> {
     fn ask(&mut self, what: Asked, request: impl FnOnce(&mut Client) -> Result<RequestId, RequestError>) {
         match request(&mut self.client) {
             Ok(_) => {
-                let is_down = matches!(self.link, Link::Down(_));
-                if is_down && self.look.is_for_people() && !matches!(what, Asked::Confirm(_)) {
-                    self.screen.notice("no connection; it goes out when there is one again");
+                if !matches!(what, Asked::Confirm(_)) {
+                    self.remark_if_down();
                 }
                 self.asked.push_back(what);
             }
             Err(error) => self.complain(&error.to_string()),
+        }
+    }
+
+    fn take_queued(&mut self, queued: Result<(), String>) {
+        match queued {
+            Ok(()) => self.remark_if_down(),
+            Err(why) => self.complain(&why),
+        }
+    }
+
+    fn remark_if_down(&mut self) {
+        if matches!(self.link, Link::Down(_)) && self.look.is_for_people() {
+            self.screen.notice("no connection; it goes out when there is one again");
         }
     }
 

@@ -1,5 +1,7 @@
 //! Chats with a server that follows a script.
 
+mod files;
+
 use std::{
     cell::RefCell,
     io::{BufRead, BufReader, Write},
@@ -28,14 +30,18 @@ const PIPES: Look = Look { plain: true, color: false };
 /// What the server does next.
 #[derive(Clone, Copy)]
 enum Step {
-    /// The client must send this line.
+    /// The client must send this line,
     Hear(&'static str),
+    /// an object with these members among its own,
+    HearObject(&'static str),
+    /// the same line as the last.
+    HearAgain,
     /// The server sends this.
     Say(&'static str),
     /// The person at the client types this.
     Type(&'static str),
 }
-use Step::{Hear, Say, Type};
+use Step::{Hear, HearAgain, HearObject, Say, Type};
 
 const OK: Step = Say(r#"{"status":"OK"}"#);
 const TOKEN: Step = Say(r#"{"status":"OK","tokenid":"sid_0123456789abcdef0123456789abcdef"}"#);
@@ -48,13 +54,21 @@ const MESSAGE: Step = Say(
 /// Plays one script a connection. Between two it closes; after the last the input ends, and
 /// nothing more may be heard. An empty script closes at once.
 fn serve(listener: &TcpListener, scripts: &[&[Step]], typing: Sender<Result<String, String>>) {
-    let mut typing = Some(typing);
+    let (mut typing, mut last) = (Some(typing), String::new());
     for (at, script) in scripts.iter().enumerate() {
         let (stream, _) = listener.accept().unwrap();
         let (mut lines, mut out) = (BufReader::new(&stream).lines(), &stream);
         for step in *script {
             match step {
                 Hear(line) => assert_eq!(lines.next().unwrap().unwrap(), *line),
+                HearObject(with) => {
+                    last = lines.next().unwrap().unwrap();
+                    let (heard, with) = (object(&last), object(with));
+                    for (name, value) in with {
+                        assert_eq!(heard.get(&name), Some(&value), "{name}");
+                    }
+                }
+                HearAgain => assert!(lines.next().unwrap().unwrap() == last),
                 Say(json) => write!(out, "{json}\r\n\r\n").unwrap(),
                 Type(line) => typing.as_ref().unwrap().send_blocking(Ok((*line).to_owned())).unwrap(),
             }
@@ -68,6 +82,10 @@ fn serve(listener: &TcpListener, scripts: &[&[Step]], typing: Sender<Result<Stri
             assert!(lines.next().is_none_or(|line| line.is_err()), "more was asked");
         }
     }
+}
+
+fn object(json: &str) -> serde_json::Map<String, serde_json::Value> {
+    serde_json::from_str(json).unwrap()
 }
 
 struct Seen {

@@ -20,6 +20,10 @@ pub(super) enum Typed {
     Users,
     Groups,
     Whoami,
+    /// A file, for the current conversation.
+    Send(String),
+    /// A file's id, and where to save it.
+    Get(String, Option<String>),
     /// A request in the protocol's own form.
     Raw(String),
     Help,
@@ -31,6 +35,8 @@ pub(super) const HELP: &str = "\
 TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /to NAME           talk to a user
 /to #GROUP         talk to a group
+/send FILE         send a file to whom you talk to
+/get ID [PATH]     save a file that you were sent
 /join GROUP        join a group and talk to it
 /group NAME        make a group and talk to it
 /leave [GROUP]     leave a group
@@ -47,6 +53,8 @@ TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 const COMMANDS: &[(&str, &str)] = &[
     ("/msg", "NAME TEXT"),
     ("/to", "NAME or /to #GROUP"),
+    ("/send", "FILE"),
+    ("/get", "ID [PATH]"),
     ("/join", "GROUP"),
     ("/group", "NAME"),
     ("/leave", "[GROUP]"),
@@ -91,6 +99,14 @@ impl Typed {
             },
             "/to" if rest.starts_with('#') && rest.len() > 1 => Typed::To(Conversation::Group(group()?)),
             "/to" => Typed::To(Conversation::User(one()?)),
+            "/send" if rest.is_empty() => return Err(wrong()),
+            "/send" => Typed::Send(rest.to_owned()),
+            "/get" => match rest.split_once(is_blank) {
+                Some((id, path)) => {
+                    Typed::Get(id.to_owned(), Some(path.trim_start_matches(is_blank).to_owned()))
+                }
+                None => Typed::Get(one()?, None),
+            },
             "/join" => Typed::Join(group()?),
             "/group" => Typed::Create(group()?),
             "/leave" => Typed::Leave(optional_group()?),
@@ -158,6 +174,9 @@ mod tests {
             ("/to bob@home", Typed::To(user("bob@home"))),
             ("/to #grup1", Typed::To(group("grup1"))),
             ("/to #", Typed::To(user("#"))),
+            ("/send foto kucing.jpg", Typed::Send(s("foto kucing.jpg"))),
+            ("/get 17", Typed::Get(s("17"), None)),
+            ("/get 17  a b.jpg ", Typed::Get(s("17"), Some(s("a b.jpg")))),
             ("/join\t#grup1", Typed::Join(s("grup1"))),
             ("/group grup1", Typed::Create(s("grup1"))),
             ("/leave", Typed::Leave(None)),
@@ -181,6 +200,8 @@ mod tests {
     fn what_is_wrong_is_said() {
         for (line, error) in [
             ("/msg bob", "write /msg NAME TEXT"),
+            ("/send", "write /send FILE"),
+            ("/get", "write /get ID [PATH]"),
             ("/join", "write /join GROUP"),
             ("/join a b", "write /join GROUP"),
             ("/raw", "write /raw REQUEST ..."),

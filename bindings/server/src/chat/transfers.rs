@@ -1,0 +1,425 @@
+//! Files on their way, one after the other, each in parts with one request at a time.
+//!
+//! The client sends again what was not answered when the connection went, and every part says where it belongs: so a file goes on
+//! by itself over the next connection, and no more than one part of it is in memory.
+
+use std::{
+    collections::VecDeque,
+    fmt::Write as _,
+    fs,
+    io::{Read, Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use obrolan::{
+    client::{Content, File, Message, Response},
+    names,
+    wire::Code,
+};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tempfile::NamedTempFile;
+
+use super::show::{bytes, escaped, named, reason};
+use crate::cli::Conversation;
+
+/// Bytes of a file in one request.
+const PART: u64 = 512 << 10;
+/// So many files may wait for those before them: each is an open file.
+const WAITING: usize = 100;
+/// So many files that came are known by their names.
+const KNOWN: usize = 1000;
+/// How long a busy server is left alone,
+const PAUSE: Duration = Duration::from_secs(1);
+/// and so many times in a row.
+const PAUSES: u32 = 30;
+/// So many times an upload begins anew because the server has lost it.
+const ANEW: u32 = 3;
+/// After so long without a word on how far a file is, there is one.
+const QUIET: Duration = Duration::from_secs(5);
+
+/// What there is to do, in its order, and the files that may be fetched.
+#[derive(Default)]
+pub(super) struct Transfers {
+    queue: VecDeque<Transfer>,
+    /// A request of the first waits for its answer.
+    asked: bool,
+    /// The server is busy; not before then.
+    paused: Option<Instant>,
+    known: VecDeque<File>,
+}
+
+/// What an answer means to the person.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    Nothing,
+    Progress(String),
+    Done(String),
+    Failed(String),
+}
+
+struct Transfer {
+    /// As it is shown.
+    title: String,
+    /// So far, and in all.
+    offset: u64,
+    size: u64,
+    began: Option<Instant>,
+    /// When the person last heard of it.
+    told: Instant,
+    pauses: u32,
+    way: Way,
+}
+
+enum Way {
+    Up(Upload),
+    Down(Download),
+}
+
+struct Upload {
+    file: fs::File,
+    name: String,
+    to: Conversation,
+    /// So that a repeated request does not send the file twice.
+    dedupe: String,
+    /// Bytes in the request that waits; 0 if that sends the file.
+    part: u64,
+    anew: u32,
+}
+
+struct Download {
+    id: String,
+    target: PathBuf,
+    /// Takes the target's place when it is whole, and is removed otherwise.
+    part: NamedTempFile,
+    digest: Sha256,
+    sha256: Option<String>,
+}
+
+enum Step {
+    Next,
+    Pause,
+    Whole,
+}
+
+impl Transfers {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= WAITING
+    }
+
+    /// When to ask for the [`next_line`](Self::next_line) again though nothing has happened.
+    pub(super) fn paused(&self) -> Option<Instant> {
+        self.paused
+    }
+
+    /// Remembers the file of a message.
+    pub(super) fn learn(&mut self, message: &Message) {
+        if let Content::File(file) = &message.content {
+            if self.known.len() == KNOWN {
+                self.known.pop_front();
+            }
+            self.known.push_back(file.clone());
+        }
+    }
+
+    /// Has a file sent. The error says why it cannot be.
+    pub(super) fn send(&mut self, path: &str, to: Conversation) -> Result<(), String> {
+        let shown = escaped(path);
+        let path = at_home(path);
+        let failed = |error| format!("cannot read {shown} ({error}); check its name");
+        // To open what is no file, a pipe say, may wait for ever.
+        let meta = fs::metadata(&path).map_err(failed)?;
+        if !meta.is_file() {
+            return Err(format!("{shown} is no file; only files can be sent"));
+        }
+        if meta.len() == 0 {
+            return Err(format!("{shown} is empty; there is nothing to send"));
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).filter(|name| names::is_filename(name));
+        let name = name.ok_or_else(|| {
+            format!(
+                "{shown} has a name that cannot be sent; rename it, without \"\\\" and control characters"
+            )
+        })?;
+        let file = fs::File::open(&path).map_err(failed)?;
+        let key = getrandom::u64().map_err(|error| format!("the system has no random number ({error})"))?;
+        let dedupe = format!("{key:016x}");
+        let title = format!("{} to {}", escaped(name), named(&to));
+        let upload = Upload { file, name: name.to_owned(), to, dedupe, part: 0, anew: 0 };
+        self.enqueue(title, meta.len(), Way::Up(upload))
+    }
+
+    /// Has a file fetched, to `path` or to its sender's name for it. The error says why it cannot be.
+    pub(super) fn get(&mut self, id: &str, path: Option<&str>) -> Result<(), String> {
+        let known = self.known.iter().rev().find(|file| file.id == id);
+        let given = known.map(|file| harmless(&file.name)).filter(|name| names::is_filename(name));
+        let name = given.unwrap_or_else(|| format!("file-{id}"));
+        if !names::is_filename(&name) {
+            return Err(format!("{} is no file's id; write the number that it came with", escaped(id)));
+        }
+        let mut target = path.map_or_else(PathBuf::new, at_home);
+        if path.is_none() || target.is_dir() {
+            target.push(&name);
+        }
+        let folder = target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("obrolan-").suffix(".part");
+        #[cfg(unix)]
+        // As any file that a program makes, and not as a secret.
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let part = builder.tempfile_in(folder).map_err(|error| {
+            format!("cannot write to {} ({error}); write /get ID PATH to save it elsewhere", shown(folder))
+        })?;
+        let (title, size) = (escaped(&name), known.map_or(0, |file| file.size));
+        let sha256 = known.map(|file| file.sha256.clone());
+        let download = Download { id: id.to_owned(), target, part, digest: Sha256::new(), sha256 };
+        self.enqueue(title, size, Way::Down(download))
+    }
+
+    fn enqueue(&mut self, title: String, size: u64, way: Way) -> Result<(), String> {
+        if self.is_full() {
+            return Err(format!("{WAITING} files are on their way; wait until some are through"));
+        }
+        let told = Instant::now();
+        self.queue.push_back(Transfer { title, offset: 0, size, began: None, told, pauses: 0, way });
+        Ok(())
+    }
+
+    /// The next request, if it is time for one. The error is of a file that is given up.
+    pub(super) fn next_line(&mut self) -> Option<Result<String, String>> {
+        if self.asked || self.paused.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
+        self.paused = None;
+        let line = self.queue.front_mut()?.line();
+        self.asked = line.is_ok();
+        Some(line.map_err(|why| self.give_up(&why)))
+    }
+
+    /// The request could not be made, or was refused. Says so.
+    pub(super) fn give_up(&mut self, why: &str) -> String {
+        self.asked = false;
+        self.queue.pop_front().expect("a request is of some file").failed(why)
+    }
+
+    /// Takes the answer to the last [`next_line`](Self::next_line).
+    pub(super) fn answered(&mut self, response: &Response) -> News {
+        self.asked = false;
+        let transfer = self.queue.front_mut().expect("a request is of some file");
+        match transfer.answered(response) {
+            Ok(Step::Next) => transfer.progress().map_or(News::Nothing, News::Progress),
+            Ok(Step::Pause) => {
+                self.paused = Some(Instant::now() + PAUSE);
+                News::Nothing
+            }
+            Ok(Step::Whole) => {
+                let transfer = self.queue.pop_front().expect("it was there");
+                transfer.finish().unwrap_or_else(News::Failed)
+            }
+            Err(why) => News::Failed(self.give_up(&why)),
+        }
+    }
+}
+
+impl Transfer {
+    fn line(&mut self) -> Result<String, String> {
+        if self.began.is_none() {
+            self.told = Instant::now();
+            self.began = Some(self.told);
+        }
+        match &mut self.way {
+            Way::Up(upload) => upload.line(self.offset, self.size),
+            Way::Down(Download { id, .. }) => {
+                Ok(json!({"request": "GET_FILE", "id": id, "offset": self.offset}).to_string())
+            }
+        }
+    }
+
+    fn answered(&mut self, response: &Response) -> Result<Step, String> {
+        if response.is_temporary() && self.pauses < PAUSES {
+            self.pauses += 1;
+            return Ok(Step::Pause);
+        }
+        if !response.is_ok() {
+            if let Way::Up(upload) = &mut self.way
+                && self.offset > 0
+                && upload.anew < ANEW
+                && matches!(response.code(), Some(Code::BadParameters | Code::NoSuchFile))
+            {
+                upload.anew += 1;
+                self.offset = 0;
+                return Ok(Step::Next);
+            }
+            return Err(reason(response));
+        }
+        self.pauses = 0;
+        match &mut self.way {
+            Way::Up(Upload { part: 0, .. }) => return Ok(Step::Whole),
+            Way::Up(upload) => self.offset += upload.part,
+            Way::Down(download) => {
+                let nonsense = "the server answered with something else than the file's next part";
+                let part = BASE64_STANDARD.decode(response.data()).map_err(|_| nonsense)?;
+                let end = self.offset + part.len() as u64;
+                let size = response.number("size").ok_or(nonsense)?;
+                let next = (end < size).then_some(end);
+                let same = self.offset == 0 || size == self.size;
+                let follows = same && response.number("offset") == Some(self.offset) && end <= size;
+                if !follows || response.number("next") != next || (part.is_empty() && next.is_some()) {
+                    return Err(nonsense.to_owned());
+                }
+                download.part.write_all(&part).map_err(|error| format!("cannot write it ({error})"))?;
+                download.digest.update(&part);
+                (self.offset, self.size) = (end, size);
+                if next.is_none() {
+                    return Ok(Step::Whole);
+                }
+            }
+        }
+        Ok(Step::Next)
+    }
+
+    /// How far it is, from time to time.
+    fn progress(&mut self) -> Option<String> {
+        if self.told.elapsed() < QUIET {
+            return None;
+        }
+        self.told = Instant::now();
+        let so_far = format!("{} of {}", bytes(self.offset), bytes(self.size));
+        Some(format!("{}: {so_far}, {}/s", self.title, bytes(self.speed())))
+    }
+
+    /// In bytes a second.
+    fn speed(&self) -> u64 {
+        let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
+        (self.offset as f64 / seconds.max(0.001)) as u64
+    }
+
+    fn finish(self) -> Result<News, String> {
+        let how = format!("({}, {}/s)", bytes(self.size), bytes(self.speed()));
+        match self.way {
+            Way::Up(_) => Ok(News::Done(format!("sent {} {how}", self.title))),
+            Way::Down(download) => match download.save() {
+                Ok(path) => Ok(News::Done(format!("saved {} {how}", shown(&path)))),
+                Err(why) => Err(format!("cannot fetch {}: {why}", self.title)),
+            },
+        }
+    }
+
+    fn failed(self, why: &str) -> String {
+        let what = if matches!(self.way, Way::Up(_)) { "send" } else { "fetch" };
+        format!("cannot {what} {}: {why}", self.title)
+    }
+}
+
+impl Upload {
+    /// The part from `offset` on or, after the last, the request that sends the file.
+    fn line(&mut self, offset: u64, size: u64) -> Result<String, String> {
+        self.part = PART.min(size - offset);
+        let Upload { file, name, to, dedupe, part, .. } = self;
+        if *part == 0 {
+            let line = match to {
+                Conversation::User(to) => {
+                    json!({"request": "SEND_FILE", "to": to, "filename": name, "dedupe": dedupe})
+                }
+                Conversation::Group(group) => {
+                    json!({"request": "SEND_GROUP_FILE", "group": group, "filename": name, "dedupe": dedupe})
+                }
+            };
+            return Ok(line.to_string());
+        }
+        let failed = |error| format!("cannot read it ({error}); send it again");
+        let mut content = vec![0; *part as usize];
+        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        file.read_exact(&mut content).map_err(failed)?;
+        let content = BASE64_STANDARD.encode(content);
+        Ok(json!({"request": "UPLOAD", "filename": name, "base64": content, "offset": offset}).to_string())
+    }
+}
+
+impl Download {
+    /// Gives the whole file its name, or the next one that nobody has.
+    fn save(mut self) -> Result<PathBuf, String> {
+        let mut digest = String::with_capacity(64);
+        for byte in self.digest.finalize() {
+            write!(digest, "{byte:02x}").expect("a String takes all");
+        }
+        if self.sha256.is_some_and(|sha256| sha256 != digest) {
+            return Err("it is not what its sender sent; fetch it again".to_owned());
+        }
+        for number in 0..10_000 {
+            let path = numbered(&self.target, number);
+            match self.part.persist_noclobber(&path) {
+                Ok(_) => return Ok(path),
+                Err(error) if path.symlink_metadata().is_ok() => self.part = error.file,
+                Err(error) => {
+                    let error = error.error;
+                    return Err(format!("cannot make {} ({error}); write /get ID PATH", shown(&path)));
+                }
+            }
+        }
+        Err(format!("there are too many files named {}; write /get ID PATH", shown(&self.target)))
+    }
+}
+
+/// `foto (1).jpg`; with 0, `foto.jpg`.
+fn numbered(path: &Path, number: u32) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    if number > 0 {
+        name.push(format!(" ({number})"));
+    }
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+/// A sender's name for a file without what would fool who reads it. Nor does anybody else make a file that `ls` does not show and a
+/// shell may read.
+fn harmless(name: &str) -> String {
+    let fools = |c: char| escaped(c.encode_utf8(&mut [0; 4])) != c.to_string();
+    let plain: String = name.chars().map(|c| if fools(c) { '_' } else { c }).collect();
+    if plain.starts_with('.') && plain.len() > 1 { plain.replacen('.', "_", 1) } else { plain }
+}
+
+/// A path as it was typed, where `~/` is the home folder.
+fn at_home(path: &str) -> PathBuf {
+    let below = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+    below.unwrap_or_else(|| path.into())
+}
+
+fn shown(path: &Path) -> String {
+    escaped(&path.to_string_lossy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_are_taken_are_numbered() {
+        for (path, number, is) in [
+            ("a/foto.jpg", 0, "a/foto.jpg"),
+            ("a/foto.jpg", 1, "a/foto (1).jpg"),
+            ("foto", 12, "foto (12)"),
+            ("x.tar.gz", 1, "x.tar (1).gz"),
+            (".x", 1, ".x (1)"),
+        ] {
+            assert_eq!(numbered(Path::new(path), number), Path::new(is));
+        }
+    }
+
+    #[test]
+    fn names_of_others_are_made_harmless() {
+        assert_eq!(harmless("foto kucing é.jpg"), "foto kucing é.jpg");
+        assert_eq!(harmless(".bashrc"), "_bashrc");
+        assert_eq!(harmless("foto\u{202e}gpj.exe"), "foto_gpj.exe");
+        assert_eq!(harmless("a\u{1b}[2J"), "a_[2J");
+    }
+}
