@@ -10,7 +10,7 @@ const SUBSCRIBE: Step = Hear("SUBSCRIBE 0");
 const TO_BOB: Step = Type("/to bob");
 const FIRST: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":0}"#);
 const SECOND: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":524288}"#);
-const SEND: Step = HearObject(r#"{"request":"SEND_FILE","to":"bob","filename":"foto.bin"}"#);
+const SEND: Step = HearObject(r#"{"request":"SEND_FILE","to":"bob","filename":"foto.bin","dedupe":"*"}"#);
 const LOST: Step = Say(r#"{"status":"ERROR","data":"file tidak terkirim","code":"bad_parameters"}"#);
 const NONE: Step = Say(r#"{"status":"ERROR","data":"file tidak terkirim","code":"no_such_file"}"#);
 /// "halo", of which the first three bytes come first.
@@ -109,7 +109,7 @@ fn a_busy_server_is_asked_again_and_the_next_file_waits() {
             Say(r#"{"status":"ERROR","data":"file tidak terkirim","code":"busy"}"#),
             FIRST,
             OK,
-            HearObject(r#"{"request":"SEND_GROUP_FILE","group":"g","filename":"foto.bin"}"#),
+            HearObject(r#"{"request":"SEND_GROUP_FILE","group":"g","filename":"foto.bin","dedupe":"*"}"#),
             Say(r#"{"status":"ERROR","data":"file tidak terkirim","code":"quota_exceeded"}"#),
             FIRST,
             OK,
