@@ -402,7 +402,11 @@ impl Hub {
             }
             recovery.start(now()).map_err(|e| e.to_string())
         })()?;
-        self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())
+        self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())?;
+        if let Some(store) = &mut *self.store.borrow_mut() {
+            store.since_snapshot = contents.records.len();
+        }
+        Ok(())
     }
 }
 
