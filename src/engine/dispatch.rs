@@ -58,14 +58,12 @@ impl Engine {
                 None => break,
             }
         }
-        // The last line was taken; its bytes are not unfinished ones.
+        // The last line was taken: its bytes are not unfinished ones, and its room is not held while its request is worked on.
         lines.forget_given_out();
         if self.unfinished + lines.held() > self.config.limits.input_buffer {
             lines.drop_line();
             self.refuse(conn, None, Code::Busy);
         }
-        // A long line would be held for as long as its request is worked on.
-        lines.forget_given_out();
         self.unfinished += lines.held();
         let wants_read = self.wants_read(conn);
         if let Some(held) = self.connections.get_mut(conn) {

@@ -196,8 +196,12 @@ impl Engine {
 
     /// Writes the response to a request, behind every record it could reveal.
     pub(super) fn respond(&mut self, conn: ConnId, kind: Kind, write: impl FnOnce(&mut Vec<u8>)) {
-        let gate = if kind.reveals_state() { self.journal.last } else { Seq(0) };
-        self.write_answer(conn, gate, Some(kind), write);
+        self.write_answer(conn, self.gate(Some(kind)), Some(kind), write);
+    }
+
+    /// What must be durable before a request may be answered.
+    fn gate(&self, kind: Option<Kind>) -> Seq {
+        if kind.is_some_and(Kind::reveals_state) { self.journal.last } else { Seq(0) }
     }
 
     /// Writes the response to what is no request, which reveals nothing.
@@ -212,7 +216,7 @@ impl Engine {
 
     /// Writes the answer to a classic request. Several requests may stand behind it: it waits for the records of all of them.
     pub(super) fn write_classic(&mut self, conn: ConnId, answer: ClassicAnswer) {
-        let gate = if answer.kind.is_some_and(Kind::reveals_state) { self.journal.last } else { Seq(0) };
+        let gate = self.gate(answer.kind);
         let content = answer.kind.map_or(Content::Other, Content::Classic);
         self.write(conn, gate, content, |out| out.extend_from_slice(&answer.frame));
     }

@@ -128,10 +128,7 @@ impl MemoryMessages {
         self.bytes = self.bodies.values().map(len).sum();
         self.held_bytes = self.bodies.values().filter(|body| body.held > 0).map(len).sum();
         // In what order they were let go is not known any more.
-        let mut released: Vec<_> =
-            self.bodies.iter().filter(|(_, body)| body.held == 0).map(|(id, _)| *id).collect();
-        released.sort_unstable();
-        self.released = released.into();
+        self.released = self.bodies.iter().filter(|(_, body)| body.held == 0).map(|(id, _)| *id).collect();
         self.make_room();
     }
 

@@ -235,6 +235,22 @@ impl Client {
         self.feeds += self.buffer[..n].iter().filter(|b| **b == b'\n').count() as u64;
         self.feeds / 2 - before
     }
+
+    /// Counts the events that come, and confirms them by the thousand.
+    async fn read_and_confirm(&mut self, count: &Cell<u64>, over: &Cell<bool>) {
+        let mut unconfirmed = 0;
+        while !over.get() {
+            let frames = self.some().await;
+            count.set(count.get() + frames);
+            unconfirmed += frames;
+            if unconfirmed > 1000 {
+                unconfirmed = 0;
+                self.stream.write_all(b"ACK 99999999999\r\n").await.expect("it reads");
+                // Its answer is no event.
+                count.set(count.get().saturating_sub(1));
+            }
+        }
+    }
 }
 
 const TEXT: &str = "halo, apa kabar hari ini? sudah makan belum";
@@ -249,17 +265,7 @@ fn one_to_one(server: &Process, name: &'static str) -> Load {
             let mut bob = Client::login(address, &format!("bob{name}")).await;
             bob.ask("SUBSCRIBE\r\n", 1).await;
             ready.send(()).await.expect("the sender waits");
-            let mut unconfirmed = 0;
-            while !over2.get() {
-                let frames = bob.some().await;
-                count.set(count.get() + frames);
-                unconfirmed += frames;
-                if unconfirmed > 1000 {
-                    unconfirmed = 0;
-                    bob.stream.write_all(b"ACK 99999999999\r\n").await.expect("it reads");
-                    count.set(count.get().saturating_sub(1));
-                }
-            }
+            bob.read_and_confirm(&count, &over2).await;
         };
         let sender = async move {
             let mut ann = Client::login(address, &format!("ann{name}")).await;
@@ -282,7 +288,6 @@ fn group(server: &Process, members: usize) -> Load {
         let mut owner = Client::login(address, "owner").await;
         owner.ask("ADD_GROUP g\r\n", 1).await;
     });
-    let ready = Rc::new(Cell::new(0));
     // Accounts cost 40 ms of argon2 each: they are made before the clock runs.
     let executor = LocalExecutor::new();
     let clients: Vec<Client> = smol::block_on(executor.run(async {
@@ -297,20 +302,9 @@ fn group(server: &Process, members: usize) -> Load {
     run(server, |count, over| {
         let mut tasks: Vec<std::pin::Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
         for mut client in clients {
-            let (count, over, ready) = (count.clone(), over.clone(), ready.clone());
+            let (count, over) = (count.clone(), over.clone());
             tasks.push(Box::pin(async move {
-                ready.set(ready.get() + 1);
-                let mut unconfirmed = 0;
-                while !over.get() {
-                    let frames = client.some().await;
-                    count.set(count.get() + frames);
-                    unconfirmed += frames;
-                    if unconfirmed > 1000 {
-                        unconfirmed = 0;
-                        client.stream.write_all(b"ACK 99999999999\r\n").await.expect("it reads");
-                        count.set(count.get().saturating_sub(1));
-                    }
-                }
+                client.read_and_confirm(&count, &over).await;
             }));
         }
         let over = over.clone();
