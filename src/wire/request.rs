@@ -1,6 +1,6 @@
 //! A line of text as a typed request, and back.
 
-use super::{Code, Kind, SessionParam, Shape};
+use super::{Code, Kind, Object, SessionParam, Shape};
 use crate::secret::SessionId;
 
 /// A request with its parameters, borrowed from the line.
@@ -308,6 +308,35 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.taken_apart().0
+    }
+
+    /// Writes the request as a JSON object on a line, LF included, at the end of `out`: what a line of words cannot hold, line breaks
+    /// say, it can. [`Structured::parse`](super::Structured::parse) reads the same request back.
+    ///
+    /// `dedupe` names it for 24 hours: a repeat is answered as the first was, and does nothing.
+    ///
+    /// ```
+    /// use obrolan::wire::Request;
+    /// let mut line = Vec::new();
+    /// Request::Send { to: "bob", text: "two\nlines" }.encode_structured(Some("k1"), &mut line);
+    /// assert_eq!(line, b"{\"request\":\"SEND\",\"to\":\"bob\",\"text\":\"two\\nlines\",\"dedupe\":\"k1\"}\n");
+    /// ```
+    pub fn encode_structured(&self, dedupe: Option<&str>, out: &mut Vec<u8>) {
+        let (kind, values) = self.taken_apart();
+        let spec = kind.spec();
+        let mut object = Object::begin(out).text("request", spec.name);
+        for (param, value) in spec.params.iter().zip(values) {
+            object = match value {
+                Value::Absent => object,
+                Value::Number(number) => object.field(param.name, &number),
+                Value::Text(text) => object.text(param.name, text),
+            };
+        }
+        if let Some(key) = dedupe {
+            object = object.text("dedupe", key);
+        }
+        object.end();
+        out.push(b'\n');
     }
 
     /// Writes the request as a line, LF included, at the end of `out`. [`Line::parse`] reads the same request back.
