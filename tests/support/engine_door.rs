@@ -327,9 +327,9 @@ impl EngineDoor {
     }
 
     fn restart(&mut self) {
-        let digest = self.engine.digest();
+        let before = self.engine.snapshot();
         self.engine = self.recovered();
-        assert!(self.engine.digest() == digest, "the records made another state than the requests");
+        assert!(self.engine.snapshot() == before, "the records made another engine than the requests");
         self.conns.clear();
         self.asked.clear();
         self.files.uploads.clear();
