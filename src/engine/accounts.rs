@@ -265,5 +265,6 @@ impl Engine {
         if let Some(held) = self.connections.get_mut(conn) {
             held.session = Some(session);
         }
+        self.pass_subscription(conn, session);
     }
 }
