@@ -1,8 +1,8 @@
-//! The socket of a chat.
+//! The socket of a client.
 
 use std::{
     future::Future,
-    io,
+    io::{self, Read as _, Write as _},
     net::TcpStream,
     pin::Pin,
     sync::Arc,
@@ -10,11 +10,7 @@ use std::{
 };
 
 use obrolan::client::Client;
-use smol::{
-    Async, Timer, future,
-    io::{AsyncReadExt, AsyncWriteExt},
-    net,
-};
+use smol::{Async, Timer, future, net};
 
 use crate::config::Address;
 
@@ -29,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLOSED: &str = "the server closed it";
 
 /// A connection to a server.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     stream: Arc<Async<TcpStream>>,
     buffer: Box<[u8]>,
     heard: Instant,
@@ -38,16 +34,11 @@ pub(super) struct Connection {
 }
 
 /// A connection's end, and why.
-pub(super) struct Lost(pub(super) String);
-
-enum Passed {
-    In(io::Result<usize>),
-    Out(io::Result<usize>),
-}
+pub(crate) struct Lost(pub(crate) String);
 
 impl Connection {
     /// Connects to a server. The error is for the person in front of the screen.
-    pub(super) async fn open(server: &Address) -> Result<Connection, String> {
+    pub(crate) async fn open(server: &Address) -> Result<Connection, String> {
         let connect = async { net::TcpStream::connect((server.host(), server.port())).await };
         let late = async {
             Timer::after(CONNECT).await;
@@ -70,44 +61,55 @@ impl Connection {
         Ok(Connection { stream: stream.into(), buffer, heard: Instant::now(), asked: false })
     }
 
-    /// Waits until some bytes have passed in either direction, and gives them to the client.
-    pub(super) async fn pass(&mut self, client: &mut Client) -> Result<(), Lost> {
-        let (mut reader, mut writer) = (&*self.stream, &*self.stream);
-        let read = async { Passed::In(reader.read(&mut self.buffer).await) };
-        let out = client.outgoing();
-        let passed = if out.is_empty() {
-            read.await
-        } else {
-            future::race(read, async { Passed::Out(writer.write(out).await) }).await
-        };
-        match passed {
-            Passed::In(Ok(0)) => Err(Lost(CLOSED.to_owned())),
-            Passed::In(Ok(n)) => {
+    /// Waits until some bytes can pass in either direction, and lets them: [`ready`](Self::ready), then [`exchange`](Self::exchange).
+    pub(crate) async fn pass(&mut self, client: &mut Client) -> Result<(), Lost> {
+        self.ready(!client.outgoing().is_empty()).await;
+        self.exchange(client)
+    }
+
+    /// Waits until there is something to be read or, if that is wanted, room to write.
+    pub(crate) async fn ready(&self, to_write: bool) {
+        // What is wrong with the socket, reading and writing will tell.
+        let readable = async { drop(self.stream.readable().await) };
+        let writable = async { drop(self.stream.writable().await) };
+        if to_write { future::race(readable, writable).await } else { readable.await }
+    }
+
+    /// Lets pass what can without waiting, in both directions. What is left to be read or written is left to the next call, so that
+    /// nobody waits for a long answer to somebody else.
+    pub(crate) fn exchange(&mut self, client: &mut Client) -> Result<(), Lost> {
+        // Reading comes first: what a server said before it closed is there to be read, writing to it is an error.
+        match self.stream.get_ref().read(&mut self.buffer) {
+            Ok(0) => return Err(Lost(CLOSED.to_owned())),
+            Ok(n) => {
                 self.heard = Instant::now();
                 self.asked = false;
-                client.receive(&self.buffer[..n]).map_err(|error| Lost(error.to_string()))
+                client.receive(&self.buffer[..n]).map_err(|error| Lost(error.to_string()))?;
             }
-            Passed::Out(Ok(n)) => {
-                // What the system takes and the other side does not is little: this is a sign of life too, and with a large
-                // request on a slow line for long the only one.
-                self.heard = Instant::now();
-                client.sent(n);
-                Ok(())
-            }
-            Passed::In(Err(error)) | Passed::Out(Err(error)) => Err(Lost(match error.kind() {
-                io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => CLOSED.to_owned(),
-                _ => error.to_string(),
-            })),
+            Err(error) => later(error)?,
         }
+        while !client.outgoing().is_empty() {
+            match self.stream.get_ref().write(client.outgoing()) {
+                Ok(n) => {
+                    // What the system takes and the other side does not is little: this is a sign of life too, and with a
+                    // large request on a slow line for long the only one.
+                    self.heard = Instant::now();
+                    client.sent(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => later(error)?,
+            }
+        }
+        Ok(())
     }
 
     /// When it has been quiet for too long.
-    pub(super) fn deadline(&self) -> Instant {
+    pub(crate) fn deadline(&self) -> Instant {
         self.heard + if self.asked { QUIET + PATIENCE } else { QUIET }
     }
 
     /// The deadline has passed: true if the server is to be asked for a sign of life.
-    pub(super) fn is_quiet(&mut self) -> Result<bool, Lost> {
+    pub(crate) fn is_quiet(&mut self) -> Result<bool, Lost> {
         if Instant::now() < self.deadline() {
             return Ok(false);
         }
@@ -119,11 +121,20 @@ impl Connection {
     }
 }
 
+/// Whether an error of a socket only means to try again later.
+fn later(error: io::Error) -> Result<(), Lost> {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Err(Lost(CLOSED.to_owned())),
+        _ => Err(Lost(error.to_string())),
+    }
+}
+
 /// An attempt to connect under way.
-pub(super) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Connection, String>> + 'a>>;
+pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Connection, String>> + 'a>>;
 
 /// Connects in `delay` milliseconds.
-pub(super) fn attempt(server: &Address, delay: u64) -> Attempt<'_> {
+pub(crate) fn attempt(server: &Address, delay: u64) -> Attempt<'_> {
     Box::pin(async move {
         Timer::after(Duration::from_millis(delay)).await;
         Connection::open(server).await
