@@ -3,7 +3,7 @@
 use super::MAX_UNREAD_BYTES;
 #[cfg(doc)]
 use super::{Client, MAX_FRAME, MAX_UNANSWERED, MAX_UNANSWERED_BYTES};
-use crate::wire::FrameTooLong;
+use crate::wire::{FrameTooLong, NotEncodable};
 
 /// The server broke the protocol. The connection is of no more use: close it and call [`Client::disconnected`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,9 @@ pub enum ProtocolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
+    /// It cannot be written in either form.
+    #[error(transparent)]
+    NotEncodable(#[from] NotEncodable),
     /// It is no single line with something on it.
     #[error("a request is one line with at least a name on it")]
     NotALine,

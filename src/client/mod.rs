@@ -167,7 +167,7 @@ impl Client {
     /// To be asked once more is to begin anew from there: what was sent since comes again.
     pub fn subscribe(&mut self, after: u64) {
         self.seen = Some(after);
-        if self.link == Link::Ready && !matches!(self.login.0, login::Kind::Nothing) {
+        if self.link == Link::Ready && !self.login.is_nothing() {
             self.ask_for_messages();
         }
     }
@@ -176,11 +176,11 @@ impl Client {
     /// if that cannot hold a parameter, in the structured form.
     ///
     /// # Errors
-    /// Too many requests wait, or the client has quit.
+    /// A parameter is empty or has a NUL in it, too many requests wait, or the client has quit.
     pub fn request(&mut self, request: &Request<'_>) -> Result<RequestId, RequestError> {
         let mut line = Zeroizing::new(Vec::with_capacity(256));
         if request.encode(&mut line).is_err() {
-            request.encode_structured(None, &mut line);
+            request.encode_structured(None, &mut line)?;
         }
         self.enqueue(Some(request.kind()), line)
     }
@@ -192,7 +192,7 @@ impl Client {
     /// As [`request`](Self::request).
     pub fn request_once(&mut self, request: &Request<'_>, key: &str) -> Result<RequestId, RequestError> {
         let mut line = Zeroizing::new(Vec::with_capacity(256));
-        request.encode_structured(Some(key), &mut line);
+        request.encode_structured(Some(key), &mut line)?;
         self.enqueue(Some(request.kind()), line)
     }
 

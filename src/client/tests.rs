@@ -279,6 +279,10 @@ fn lines_that_are_not_one_request() {
     for line in ["", "  ", "PING\nPING", "PING\r"] {
         assert_eq!(client.request_line(line), Err(RequestError::NotALine), "{line:?}");
     }
+    for text in ["", "a\0b"] {
+        let none = client.request(&Request::Send { to: "bob", text });
+        assert!(matches!(none, Err(RequestError::NotEncodable(_))), "{text:?}");
+    }
     assert!(client.request_line("NEWER request").is_ok());
     assert_eq!(client.unanswered(), 1);
 }

@@ -65,7 +65,7 @@ pub struct ParseError {
 
 /// A parameter that cannot be written as a line: a word with a space or nothing in it, a text with a line break or an
 /// outer space that would be lost, a first word of the session-id form where that would name the session, or one after
-/// another that is left out.
+/// another that is left out. In the structured form: one that is empty or has a NUL in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter {param} of {request} cannot be written on a line: {why}")]
 pub struct NotEncodable {
@@ -318,12 +318,22 @@ impl<'a> Request<'a> {
     /// ```
     /// use obrolan::wire::Request;
     /// let mut line = Vec::new();
-    /// Request::Send { to: "bob", text: "two\nlines" }.encode_structured(Some("k1"), &mut line);
+    /// Request::Send { to: "bob", text: "two\nlines" }.encode_structured(Some("k1"), &mut line).unwrap();
     /// assert_eq!(line, b"{\"request\":\"SEND\",\"to\":\"bob\",\"text\":\"two\\nlines\",\"dedupe\":\"k1\"}\n");
     /// ```
-    pub fn encode_structured(&self, dedupe: Option<&str>, out: &mut Vec<u8>) {
+    ///
+    /// # Errors
+    /// A parameter that is empty or has a NUL in it; `out` is as it was.
+    pub fn encode_structured(&self, dedupe: Option<&str>, out: &mut Vec<u8>) -> Result<(), NotEncodable> {
         let (kind, values) = self.taken_apart();
         let spec = kind.spec();
+        for (param, value) in spec.params.iter().zip(values) {
+            let Value::Text(text) = value else { continue };
+            let no_value = [("it is empty", text.is_empty()), ("it has a NUL in it", text.contains('\0'))];
+            if let Some((why, _)) = no_value.into_iter().find(|(_, is)| *is) {
+                return Err(NotEncodable { request: spec.name, param: param.name, why });
+            }
+        }
         let mut object = Object::begin(out).text("request", spec.name);
         for (param, value) in spec.params.iter().zip(values) {
             object = match value {
@@ -337,6 +347,7 @@ impl<'a> Request<'a> {
         }
         object.end();
         out.push(b'\n');
+        Ok(())
     }
 
     /// Writes the request as a line, LF included, at the end of `out`. [`Line::parse`] reads the same request back.
