@@ -34,6 +34,12 @@ fn byte_by_byte_with_snapshots() {
     played_by(Host::Bytes);
 }
 
+/// Upper case means the same to the byte, whatever the connection spoke before.
+#[test]
+fn on_connections_of_the_classic_dialect() {
+    played_by(Host::Classic);
+}
+
 #[test]
 fn every_transcript_is_played() {
     for transcript in transcripts() {
