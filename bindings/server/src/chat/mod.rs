@@ -7,7 +7,6 @@
 mod above;
 mod bar;
 mod enter;
-mod link;
 mod show;
 mod talk;
 mod terminal;
