@@ -64,6 +64,17 @@ impl Engine {
         }
     }
 
+    /// A session was bound to a connection: a subscription of the same user is the session's now. Another user's ends, for what is pushed
+    /// is for who is logged in.
+    pub(super) fn pass_subscription(&mut self, conn: ConnId, session: SessionNo) {
+        let user = self.state.session(session).expect("what is bound was looked up").user;
+        match self.subscription(conn) {
+            Some(subscription) if subscription.user == user => subscription.session = session,
+            Some(_) => self.unsubscribe(conn),
+            None => {}
+        }
+    }
+
     /// Ends the subscriptions of a user's sessions that are `over`.
     pub(super) fn unsubscribe_user(&mut self, user: UserNo, over: impl Fn(SessionNo) -> bool) {
         for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
