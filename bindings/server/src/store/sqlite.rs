@@ -268,7 +268,11 @@ impl Store for SqliteStore {
     fn load(&mut self, visit: &mut Visitor<'_>) -> Result<(), StoreError> {
         if self.doubtful {
             let head = self.head;
-            self.write("undo a failed commit", |conn| Ok(write_head(conn, head)?))?;
+            self.write("undo a failed commit", |conn| {
+                // SQLite does not write a page that nothing has changed, and a commit without pages leaves the log as it is.
+                conn.prepare_cached("UPDATE head SET seq = seq + 1")?.execute(())?;
+                Ok(write_head(conn, head)?)
+            })?;
         }
         self.head = self.keep_if_damaged(|store| {
             let path = &store.path;
