@@ -3,6 +3,7 @@ mod history;
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -293,6 +294,22 @@ fn load_overwrites_what_a_failed_commit_has_left_in_the_log() {
     assert_eq!(load(&mut store).unwrap().records, records(1..=2));
     let killed = copy(before.path());
     assert_eq!(load(&mut open(killed.path())).unwrap().records, records(1..=2));
+}
+
+#[test]
+fn a_log_that_was_left_is_written_again_as_it_is() {
+    let data = TempDir::new().unwrap();
+    let mut store = open(data.path());
+    store.append(&batch(1..=20)).unwrap();
+    let killed = copy(data.path());
+    let log = killed.path().join(LOG);
+    let (before, long_ago) = (fs::read(&log).unwrap(), SystemTime::UNIX_EPOCH);
+    fs::File::options().write(true).open(&log).unwrap().set_modified(long_ago).unwrap();
+
+    let mut store = open(killed.path());
+    assert!(fs::metadata(&log).unwrap().modified().unwrap() > long_ago);
+    assert!(fs::read(&log).unwrap() == before);
+    assert_eq!(load(&mut store).unwrap().records, records(1..=20));
 }
 
 #[test]
