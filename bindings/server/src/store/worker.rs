@@ -120,36 +120,31 @@ impl Executor {
         Executor { store, halted: None }
     }
 
-    /// Does as it is told. After a commit has failed, all others and all snapshots fail until a reload has succeeded.
+    /// Does as it is told. After a commit has failed, everything fails until a reload has succeeded: what is asked for may be what was
+    /// lost.
     pub fn execute(&mut self, command: Command) -> Done {
         let store = &mut *self.store;
+        let halted = match &self.halted {
+            Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
+            None => Ok(()),
+        };
         match command {
-            Command::Commit(batch) => {
-                let result = match &self.halted {
-                    Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
-                    None => store.append(&batch),
-                };
-                match result {
-                    Ok(()) => Done::Committed { batch },
-                    Err(error) => {
-                        self.halted.get_or_insert_with(|| error.to_string());
-                        Done::CommitFailed { batch, error }
-                    }
+            Command::Commit(batch) => match halted.and_then(|()| store.append(&batch)) {
+                Ok(()) => Done::Committed { batch },
+                Err(error) => {
+                    self.halted.get_or_insert_with(|| error.to_string());
+                    Done::CommitFailed { batch, error }
                 }
-            }
+            },
             Command::Read { ticket, ids, budget } => {
-                Done::Read { ticket, result: store.messages(&ids, budget) }
+                Done::Read { ticket, result: halted.and_then(|()| store.messages(&ids, budget)) }
             }
-            Command::History { ticket, start, floor, limit, budget } => {
-                Done::History { ticket, result: store.history(start, floor, limit, budget) }
-            }
+            Command::History { ticket, start, floor, limit, budget } => Done::History {
+                ticket,
+                result: halted.and_then(|()| store.history(start, floor, limit, budget)),
+            },
             Command::Snapshot { seq, bytes } => {
-                // It may contain what was lost.
-                let result = match &self.halted {
-                    Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
-                    None => store.snapshot(seq, &bytes),
-                };
-                Done::Snapshotted { seq, result }
+                Done::Snapshotted { seq, result: halted.and_then(|()| store.snapshot(seq, &bytes)) }
             }
             Command::Reload => {
                 let result = contents(store);
@@ -392,11 +387,17 @@ mod tests {
         let (_, error) = failed(&reports);
         assert!(matches!(error, StoreError::Halted { .. }));
         assert!(error.to_string().contains("Make room"), "{error}");
+        // These may be about what was lost, which is no damage.
+        worker.read(7, vec![2], usize::MAX);
+        worker.history(8, Start::At(2), 0, 1, usize::MAX);
         worker.snapshot(3, b"state of three".to_vec());
-        let Done::Snapshotted { seq: 3, result: Err(error) } = reports.recv_blocking().unwrap() else {
-            panic!("a snapshot was stored of records that were not");
-        };
-        assert!(matches!(error, StoreError::Halted { .. }), "{error}");
+        let errors = [(); 3].map(|()| match reports.recv_blocking().unwrap() {
+            Done::Read { result, .. } => result.err(),
+            Done::History { result, .. } => result.err(),
+            Done::Snapshotted { result, .. } => result.err(),
+            _ => None,
+        });
+        assert!(errors.iter().all(|error| matches!(error, Some(StoreError::Halted { .. }))), "{errors:?}");
 
         worker.reload();
         let Done::Reloaded(Ok(contents)) = reports.recv_blocking().unwrap() else { panic!("not reloaded") };
