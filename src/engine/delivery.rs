@@ -18,6 +18,9 @@ use crate::{
 /// The most messages read at once for a subscription.
 const REPLAY_MESSAGES: usize = 64;
 
+/// How long after a failed read another is tried, in milliseconds.
+const REREAD: u64 = 30_000;
+
 /// What makes a message an event: its first bytes, in place of the message's `{`.
 const EVENT: &[u8] = b"{\"event\":\"message\",";
 
@@ -190,9 +193,10 @@ impl Engine {
         let mut messages = messages.peekable();
         let failed = messages.peek().is_none();
         self.push_read(conn, messages);
-        // After a failure, the next message or the next bytes sent start another attempt.
-        if !failed {
-            self.replay(conn);
+        match failed {
+            false => self.replay(conn),
+            // The next message, the next bytes sent or else some time start another attempt.
+            true => self.check_after(conn, REREAD),
         }
     }
 

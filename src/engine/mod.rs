@@ -260,7 +260,7 @@ impl Engine {
         self.drop_unused_uploads();
         while let Some(&(time, conn)) = self.checks.first().filter(|(time, _)| *time <= self.now) {
             self.checks.remove(&(time, conn));
-            self.check_idle(conn);
+            self.check(conn);
         }
     }
 
@@ -335,9 +335,22 @@ impl Engine {
         }
     }
 
-    /// Ends the connection if it had no session, no subscription and no request for long, and lets it go if that, or another end, is not
-    /// read to the last byte for as long again.
-    fn check_idle(&mut self, conn: ConnId) {
+    /// Looks at a connection after so many milliseconds, unless that is due earlier.
+    fn check_after(&mut self, conn: ConnId, ms: u64) {
+        let at = self.now.after(ms);
+        if let Some(held) = self.connections.get_mut(conn)
+            && at < held.check_at
+        {
+            self.checks.remove(&(held.check_at, conn));
+            held.check_at = at;
+            self.checks.insert((at, conn));
+        }
+    }
+
+    /// Reads for the connection's subscription if that failed. Ends the connection if it had no session, no subscription and no request
+    /// for long, and lets it go if that, or another end, is not read to the last byte for as long again.
+    fn check(&mut self, conn: ConnId) {
+        self.replay(conn);
         let idle = self.config.limits.idle_before_session;
         let Some(held) = self.connections.get_mut(conn) else { return };
         let has_session = held.session.is_some_and(|session| self.state.session(session).is_some());
