@@ -11,6 +11,8 @@ mod random;
 
 #[path = "programs/checked.rs"]
 mod checked;
+#[path = "programs/docs.rs"]
+mod docs;
 #[path = "programs/examples.rs"]
 mod examples;
 #[path = "programs/package.rs"]
