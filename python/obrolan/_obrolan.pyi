@@ -9,14 +9,7 @@ from typing_extensions import Buffer, Self
 from obrolan.engine import Answer, Output
 
 __all__ = [
-    "Done",
-    "Failed",
-    "FileBytes",
-    "FileStored",
-    "History",
-    "Messages",
-    "PasswordHash",
-    "PasswordMatches",
+    "Accounts",
     "AskAppendUpload",
     "AskDropUpload",
     "AskFinishUpload",
@@ -25,29 +18,36 @@ __all__ = [
     "AskReadHistory",
     "AskReadMessages",
     "AskVerifyPassword",
-    "Accounts",
-    "Config",
-    "Limits",
-    "Engine",
-    "Received",
     "Close",
+    "Config",
+    "Done",
+    "Engine",
+    "Failed",
+    "FileBytes",
+    "FileStored",
+    "History",
+    "Limits",
     "LoggedIn",
     "LoginFailed",
     "MessageRef",
+    "Messages",
     "Outputs",
+    "Password",
+    "PasswordHash",
+    "PasswordMatches",
     "Persist",
     "Readable",
+    "Received",
+    "Recovery",
     "Registered",
+    "Server",
+    "Snapshot",
     "Throttled",
     "Writable",
-    "main",
-    "Recovery",
-    "Snapshot",
-    "Password",
-    "hash_password",
-    "verify_password",
-    "Server",
     "__version__",
+    "hash_password",
+    "main",
+    "verify_password",
 ]
 
 __version__: Final[str]
@@ -102,7 +102,7 @@ class Config:
 
     @property
     def messages(self) -> Literal["inside", "host"]:
-        """Who keeps the bodies of messages: "inside" in memory, or "host". A host is given them with the journal, and so needs persistence."""
+        """Who keeps the bodies of messages: "inside" in memory, or "host", who is given them with the journal and so needs persistence."""
 
     @property
     def files(self) -> Literal["inside", "host"]:
@@ -353,7 +353,7 @@ class Engine:
         """
 
     def sent(self, now: int, conn: int, n: int) -> None:
-        """n bytes of outgoing were sent.
+        """This many bytes of outgoing were sent.
 
         Raises obrolan.ApiMisuse if there is no such connection, or there were not so many bytes.
         """
@@ -394,13 +394,13 @@ class Engine:
         """Do what is due by now: close idle connections, end unused sessions, drop unused uploads."""
 
     def shutdown(self, now: int) -> None:
-        """Take no further connection and no further request. Subscribers are told; what was asked is answered and sent, and every connection
-        comes out as Close when it is.
+        """Take no further connection and no further request. Subscribers are told; what was asked is answered and sent, and every
+        connection comes out as Close when it is.
         """
 
     def snapshot(self) -> Snapshot:
-        """The whole state, bodies of messages and contents of files included if the engine keeps them. Takes time and memory in proportion to
-        it; other Python threads run meanwhile.
+        """The whole state, bodies of messages and contents of files included if the engine keeps them. Takes time and memory in proportion
+        to it; other Python threads run meanwhile.
 
         Raises obrolan.ApiMisuse if the store failed and the engine was not restored.
         """
@@ -409,7 +409,7 @@ class Engine:
         """SHA-256 of the state: equal states have equal digests."""
 
     def file_digests(self) -> list[bytes]:
-        """The SHA-256 of every content that was sent and is not to be forgotten. A host that keeps files may forget all others at its start."""
+        """The SHA-256 of every content that a message names, some of them more than once. What a host has besides is of no use."""
 
     @property
     def connections(self) -> int:
@@ -529,7 +529,9 @@ class Readable:
 
 @final
 class Close:
-    """Close the connection; all that was to be sent is sent, or was not read for too long. The engine does not know its number any more."""
+    """Close the connection; all that was to be sent is sent, or was not read for too long. The engine does not know its number any
+    more.
+    """
 
     __match_args__ = (
         "conn",
