@@ -9,7 +9,8 @@ from obrolan._obrolan import main as run
 def main() -> int:
     """Do what the command line says, and return the exit code."""
     # The program watches for signals by itself. Python's own handler would only note Ctrl-C, and raise when all is over.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     return run(["obrolan", *sys.argv[1:]])
 
 

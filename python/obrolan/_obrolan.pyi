@@ -1078,5 +1078,5 @@ def verify_password(password: Password, hash: str) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Run the program obrolan with a command line, argv[0] being its name, and return its exit code.
 
-    It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to its default first.
+    It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to the system's default first.
     """

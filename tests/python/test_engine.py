@@ -299,7 +299,7 @@ def test_passwords_are_hashed_by_the_host_as_by_the_engine() -> None:
     assert (ask.password.expose(), len(ask.salt)) == ("secret99", 16)
     with pytest.raises(ApiMisuse, match="not of the kind that was asked for"):
         engine.answer(NOW, ask.ticket, PasswordMatches(matches=True))
-    phc = hash_password(ask.password, ask.salt)
+    phc = hash_password(ask.password, memoryview(ask.salt))
     engine.answer(NOW, ask.ticket, PasswordHash(phc))
     drain(engine)
     assert take(engine, conn) == b'{"status":"OK","data":"registrasi berhasil"}\r\n\r\n'

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use pyo3::{Borrowed, prelude::*, types::PyString};
 
 use crate::{
+    buffer::Content,
     errors::ApiMisuse,
     shared::caught,
     value::{Shown, field_class},
@@ -71,7 +72,12 @@ impl Shown for Phc {
 ///
 /// Takes some 20 ms and 19 MiB; other Python threads run meanwhile.
 #[pyfunction]
-pub(crate) fn hash_password(py: Python<'_>, password: &Bound<'_, Password>, salt: &[u8]) -> PyResult<String> {
+pub(crate) fn hash_password(
+    py: Python<'_>,
+    password: &Bound<'_, Password>,
+    salt: Content,
+) -> PyResult<String> {
+    let salt = salt.get(py);
     let salt: [u8; 16] = salt.try_into().map_err(|_| {
         ApiMisuse::new_err(format!("the salt has {} bytes; give the 16 of AskHashPassword", salt.len()))
     })?;
