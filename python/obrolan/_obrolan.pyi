@@ -968,6 +968,8 @@ class Password:
     def expose(self) -> str:
         """The prepared text, for a hash function alone."""
 
+    def __hash__(self) -> int: ...
+
     def __eq__(self, other: object, /) -> bool: ...
 
 @final

@@ -418,6 +418,9 @@ def test_values_are_compared_by_what_they_hold() -> None:
     assert Writable(1) != Readable(1)
     assert Messages([b"one", bytearray(b"two")]).bodies == (b"one", b"two")
     assert {Done(): "done"}[Done()] == "done"
+    ask = AskHashPassword(1, Password("secret99"), bytes(16))
+    assert {ask: "asked"}[AskHashPassword(1, Password("secret99"), bytes(16))] == "asked"
+    assert ask != AskHashPassword(1, Password("secret98"), bytes(16))
 
 
 def test_what_is_shown_of_a_value_is_fit_for_a_log() -> None:

@@ -34,6 +34,10 @@ impl Password {
         self.0.expose()
     }
 
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        PyString::new(py, self.0.expose()).hash()
+    }
+
     fn __repr__(&self) -> String {
         format!("{:?}", self.0)
     }
