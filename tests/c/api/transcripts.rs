@@ -28,3 +28,8 @@ fn with_a_journal_that_is_late() {
 fn byte_by_byte_with_snapshots() {
     played_by(Host::Bytes);
 }
+
+#[test]
+fn on_connections_of_the_classic_dialect() {
+    played_by(Host::Classic);
+}
