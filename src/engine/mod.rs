@@ -347,9 +347,11 @@ impl Engine {
         }
     }
 
-    /// Answers a request that was held back for too long. Ends the connection if it had no session, no subscription and no request for
-    /// long, and lets it go if that, or another end, is not read to the last byte for as long again.
+    /// Reads for the connection's subscription if that failed. Answers a request that was held back for too long. Ends the connection if it
+    /// had no session, no subscription and no request for long, and lets it go if that, or another end, is not read to the last byte
+    /// for as long again.
     fn check_connection(&mut self, conn: ConnId) {
+        self.replay(conn);
         let classic = self.check_classic(conn);
         let idle = self.config.limits.idle_before_session;
         let Some(held) = self.connections.get_mut(conn) else { return };

@@ -98,6 +98,23 @@ fn a_read_that_failed_is_tried_again_with_the_next_message() {
 }
 
 #[test]
+fn a_read_that_failed_is_tried_again_after_a_while() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann one");
+    world.say(0, b"SUBSCRIBE\n");
+    world.persist(9);
+    world.read(0, usize::MAX);
+    for _ in 0..3 {
+        world.answer(0, Work::Failed);
+        world.settle();
+        assert_eq!(world.frames(0).len(), 3, "{:?}", world.frames(0));
+        world.wait(30_000);
+    }
+    world.settle();
+    assert!(world.frames(0)[3].contains("one"), "{:?}", world.frames(0));
+}
+
+#[test]
 fn a_slow_reader_grows_nothing_and_misses_nothing() {
     for service in [Service::Inside, Service::Host] {
         let limits = Limits { output_buffer: 1000, ..Limits::default() };
