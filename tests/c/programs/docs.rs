@@ -63,7 +63,7 @@ fn the_programs_do_what_the_page_says() {
         }
     }
     assert_eq!(shown, 1);
-    assert!(printed.ends_with(&run(&mut Command::new(folder.join("hello")).env("LD_LIBRARY_PATH", lib))));
+    assert!(printed.ends_with(&run(Command::new(folder.join("hello")).env("LD_LIBRARY_PATH", lib))));
 }
 
 #[test]
