@@ -1,4 +1,4 @@
-//! The engine in memory, as three different hosts run it.
+//! The engine in memory, as different hosts run it.
 //!
 //! The test says at its root which engine that is: the one in Rust, or one behind the functions of a library that has its face.
 
