@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use obrolan::wire::{Code, REQUESTS};
+use obrolan::{
+    Engine, Recovery, Time,
+    wire::{Code, REQUESTS},
+};
 use support::{coverage, play::play_all, transcript::Transcript};
 
 #[path = "support/engine_door.rs"]
@@ -10,6 +13,11 @@ mod engine_door;
 mod support;
 
 use engine_door::{EngineDoor, Host};
+
+fn restore(engine: &mut Engine, now: Time, recovery: Recovery) {
+    let recovered = recovery.start(now).expect("every message has its body");
+    engine.restore(now, recovered).expect("all that is durable is recovered");
+}
 
 fn transcripts() -> Vec<Transcript> {
     Transcript::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts"))

@@ -1,4 +1,6 @@
 //! The engine in memory, as three different hosts run it.
+//!
+//! The test says at its root which engine that is: the one in Rust, or one behind the functions of a library that has its face.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,15 +8,17 @@ use std::{
 };
 
 use obrolan::{
-    Answer, Ask, Closed, Config, ConnId, Engine, MessageId, Output, Password, Peer, Seq, Service, Ticket,
-    Time,
+    Answer, Ask, Closed, Config, ConnId, MessageId, Output, Password, Peer, Seq, Service, Ticket, Time,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::{
-    play::{Came, Door, Frames},
-    transcript::{Happening, Need, Setting, milliseconds},
+use crate::{
+    Engine, Recovery, restore,
+    support::{
+        play::{Came, Door, Frames},
+        transcript::{Happening, Need, Setting, milliseconds},
+    },
 };
 
 /// How an engine is hosted. All hosts play the same transcripts.
@@ -313,8 +317,8 @@ impl EngineDoor {
         true
     }
 
-    /// The engine that what is durable makes.
-    fn recovered(&mut self) -> Engine {
+    /// What is durable, on its way to an engine.
+    fn recovery(&mut self) -> Recovery {
         self.starts += 1;
         let mut recovery = Engine::recover(self.config.clone(), [self.starts; 32]).expect("as it was kept");
         if let Some((_, bytes)) = &self.store.snapshot {
@@ -323,12 +327,12 @@ impl EngineDoor {
         for (seq, record) in &self.store.journal {
             recovery.record(*seq, record).expect("the record is whole");
         }
-        recovery.start(self.now).expect("every message has its body")
+        recovery
     }
 
     fn restart(&mut self) {
         let digest = self.engine.digest();
-        self.engine = self.recovered();
+        self.engine = self.recovery().start(self.now).expect("every message has its body");
         assert!(self.engine.digest() == digest, "the records made another state than the requests");
         self.conns.clear();
         self.asked.clear();
@@ -403,8 +407,8 @@ impl Door for EngineDoor {
             Happening::StoreWorks => {
                 self.store.fails = false;
                 if std::mem::take(&mut self.store.failed) {
-                    let recovered = self.recovered();
-                    self.engine.restore(self.now, recovered).expect("all that is durable is recovered");
+                    let recovery = self.recovery();
+                    restore(&mut self.engine, self.now, recovery);
                 }
             }
             Happening::PasswordsWait => self.passwords_wait = true,

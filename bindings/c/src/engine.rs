@@ -179,7 +179,7 @@ pub unsafe extern "C" fn obrolan_engine_receive(
 /// Errors: OBROLAN_ERR_MISUSE if there is no such connection. OBROLAN_ERR_ARGUMENT if how is none.
 /// Since 0.1.0.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn obrolan_engine_peer_closed(
+pub extern "C" fn obrolan_engine_peer_closed(
     engine: *mut obrolan_engine,
     now_ms: u64,
     conn: obrolan_conn,
@@ -441,4 +441,10 @@ pub unsafe extern "C" fn obrolan_engine_digest(
 #[unsafe(no_mangle)]
 pub extern "C" fn obrolan_engine_last_error(engine: *const obrolan_engine) -> *const c_char {
     last_error(|| handle::with(engine, |engine| engine.0.error()))
+}
+
+/// What a bug would do, for the tests: no C program sees it.
+#[doc(hidden)]
+pub fn panic_for_test(engine: *mut obrolan_engine) -> obrolan_result {
+    enter(engine, |_| panic!("as if the engine had a bug"))
 }
