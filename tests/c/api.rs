@@ -4,9 +4,19 @@
 mod engine;
 #[path = "../support/engine_door.rs"]
 mod engine_door;
+#[path = "support/header.rs"]
+mod header;
+#[path = "../support/random.rs"]
+mod random;
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "api/calls.rs"]
+mod calls;
+#[path = "api/handles.rs"]
+mod handles;
+#[path = "api/parameters.rs"]
+mod parameters;
 #[path = "api/transcripts.rs"]
 mod transcripts;
 

@@ -81,17 +81,54 @@ struct Store {
     journal: Vec<(Seq, Vec<u8>)>,
     /// Where in the journal the records begin that the engine was not told of as durable.
     on_their_way: usize,
-    /// With the record that brought each, and the message before it.
-    bodies: BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>,
+    bodies: Bodies,
     fails: bool,
     failed: bool,
 }
 
+/// The bodies of messages, with the record that brought each, and the message before it.
+pub(crate) type Bodies = BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>;
+
 /// The files a host keeps.
-#[derive(Default)]
-struct Files {
+#[derive(Clone, Default)]
+pub(crate) struct Files {
     uploads: BTreeMap<u64, Vec<u8>>,
-    contents: BTreeMap<[u8; 32], Vec<u8>>,
+    pub(crate) contents: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+/// Does the work that a host is asked for.
+pub(crate) fn work(ask: Ask, bodies: &Bodies, files: &mut Files) -> Answer {
+    match ask {
+        Ask::HashPassword { password, .. } => Answer::PasswordHash(hash(&password)),
+        Ask::VerifyPassword { password, hash: right } => Answer::PasswordMatches(hash(&password) == right),
+        Ask::ReadMessages { ids, budget } => {
+            let mut bytes = 0;
+            let mut messages = Vec::new();
+            for id in ids {
+                if bytes > budget {
+                    break;
+                }
+                let (_, _, body) = &bodies[&id];
+                bytes += body.len();
+                messages.push(body.clone());
+            }
+            Answer::Messages(messages)
+        }
+        Ask::ReadHistory { newest, before, floor, limit, budget } => {
+            let anchor = before.map(|before| &bodies[&before]);
+            let mut next = anchor.map_or(newest, |(_, prev, _)| *prev);
+            let (mut bytes, mut messages) = (0, Vec::new());
+            while next > floor && messages.len() < limit && bytes <= budget {
+                let (_, prev, body) = &bodies[&next];
+                bytes += body.len();
+                messages.push(body.clone());
+                next = *prev;
+            }
+            let before = anchor.map(|(_, _, body)| body.clone());
+            Answer::History { before, messages, more: next > floor }
+        }
+        ask => files.work(ask),
+    }
 }
 
 impl Files {
@@ -262,39 +299,7 @@ impl EngineDoor {
         };
         let Some(at) = self.asked.iter().position(may_be_done) else { return false };
         let (ticket, ask) = self.asked.remove(at).expect("it is there");
-        let answer = match ask {
-            Ask::HashPassword { password, .. } => Answer::PasswordHash(hash(&password)),
-            Ask::VerifyPassword { password, hash: right } => {
-                Answer::PasswordMatches(hash(&password) == right)
-            }
-            Ask::ReadMessages { ids, budget } => {
-                let mut bytes = 0;
-                let mut bodies = Vec::new();
-                for id in ids {
-                    if bytes > budget {
-                        break;
-                    }
-                    let (_, _, body) = &self.store.bodies[&id];
-                    bytes += body.len();
-                    bodies.push(body.clone());
-                }
-                Answer::Messages(bodies)
-            }
-            Ask::ReadHistory { newest, before, floor, limit, budget } => {
-                let anchor = before.map(|before| &self.store.bodies[&before]);
-                let mut next = anchor.map_or(newest, |(_, prev, _)| *prev);
-                let (mut bytes, mut messages) = (0, Vec::new());
-                while next > floor && messages.len() < limit && bytes <= budget {
-                    let (_, prev, body) = &self.store.bodies[&next];
-                    bytes += body.len();
-                    messages.push(body.clone());
-                    next = *prev;
-                }
-                let before = anchor.map(|(_, _, body)| body.clone());
-                Answer::History { before, messages, more: next > floor }
-            }
-            ask => self.files.work(ask),
-        };
+        let answer = work(ask, &self.store.bodies, &mut self.files);
         self.engine.answer(self.now, ticket, answer).expect("the answer fits");
         true
     }

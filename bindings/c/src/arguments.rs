@@ -164,3 +164,64 @@ fn check_size<T: Versioned>(size: usize) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::result::obrolan_result::OBROLAN_ERR_CONFIG;
+
+    /// A struct as the first version had it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct First {
+        size: usize,
+        limit: u64,
+    }
+
+    /// As this version has it.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct Second {
+        size: usize,
+        limit: u64,
+        added: u64,
+    }
+
+    // SAFETY: numbers.
+    unsafe impl Versioned for Second {
+        const NAME: &str = "Second";
+        const REFUSED: obrolan_result = OBROLAN_ERR_CONFIG;
+        const FIRST_SIZE: usize = size_of::<First>();
+
+        fn preset() -> Second {
+            Second { size: size_of::<Second>(), limit: 1, added: 2 }
+        }
+    }
+
+    #[test]
+    fn an_older_program_goes_on_working() {
+        // With something behind it that is not the library's.
+        let mut places = [First { size: 0, limit: 0 }; 2];
+        let size = size_of::<First>();
+        let preset = Second { size, ..Second::preset() };
+        // SAFETY: so many bytes are there.
+        let filled = unsafe { init(places.as_mut_ptr().cast::<Second>(), size, &preset, "it") };
+        assert!(filled.is_ok());
+        assert_eq!(places, [First { size, limit: 1 }, First { size: 0, limit: 0 }]);
+        places[0].limit = 7;
+        // SAFETY: so many bytes are there as the size says.
+        let read = unsafe { versioned(places.as_ptr().cast::<Second>(), "it") };
+        assert!(read.is_ok_and(|read| read == Second { size, limit: 7, added: 2 }));
+    }
+
+    #[test]
+    fn a_newer_program_is_refused() {
+        #[repr(C)]
+        struct Third(Second, u64);
+        let size = size_of::<Third>();
+        let third = Third(Second { size, ..Second::preset() }, 3);
+        // SAFETY: so many bytes are there as the size says.
+        let read = unsafe { versioned((&raw const third).cast::<Second>(), "it") };
+        assert!(read.is_err_and(|error| error.code == OBROLAN_ERR_CONFIG));
+    }
+}

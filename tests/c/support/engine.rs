@@ -2,7 +2,7 @@
 
 use std::{
     ffi::{CStr, CString, c_char, c_int},
-    mem::{MaybeUninit, size_of},
+    mem::{ManuallyDrop, MaybeUninit, size_of},
     ptr, slice,
 };
 
@@ -34,7 +34,7 @@ pub(crate) fn c_text(text: *const c_char) -> String {
 }
 
 /// What a call writes to an out-parameter, if it succeeds.
-fn out<T>(call: impl FnOnce(*mut T) -> obrolan_result) -> Result<T, Failure> {
+pub(crate) fn out<T>(call: impl FnOnce(*mut T) -> obrolan_result) -> Result<T, Failure> {
     let mut out = MaybeUninit::uninit();
     checked(call(out.as_mut_ptr()))?;
     // SAFETY: a call that succeeds has written it.
@@ -42,7 +42,7 @@ fn out<T>(call: impl FnOnce(*mut T) -> obrolan_result) -> Result<T, Failure> {
 }
 
 /// A configuration as the library takes it.
-fn with_config<R>(config: &Config, call: impl FnOnce(*const obrolan_config) -> R) -> R {
+pub(crate) fn with_config<R>(config: &Config, call: impl FnOnce(*const obrolan_config) -> R) -> R {
     let realm = CString::new(&*config.realm).unwrap();
     let admins: Vec<_> = config.accounts.admins.iter().map(|name| CString::new(&**name).unwrap()).collect();
     let admins: Vec<_> = admins.iter().map(|name| name.as_ptr()).collect();
@@ -89,7 +89,7 @@ fn with_config<R>(config: &Config, call: impl FnOnce(*const obrolan_config) -> R
 }
 
 /// An answer as the library takes it.
-fn with_answer<R>(answer: &Answer, call: impl FnOnce(*const obrolan_answer) -> R) -> R {
+pub(crate) fn with_answer<R>(answer: &Answer, call: impl FnOnce(*const obrolan_answer) -> R) -> R {
     let slice = |bytes: &[u8]| obrolan_slice { data: bytes.as_ptr(), len: bytes.len() };
     let slices = |bodies: &[Vec<u8>]| bodies.iter().map(|body| slice(body)).collect::<Vec<_>>();
     let init = |r#type: obrolan_answer_type| {
@@ -167,6 +167,11 @@ impl Engine {
         self.0
     }
 
+    /// The handle, which is not freed.
+    pub(crate) fn into_handle(self) -> *mut obrolan_engine {
+        ManuallyDrop::new(self).0
+    }
+
     pub(crate) fn connect(&mut self, now: Time, peer: Peer) -> Result<ConnId, Failure> {
         let ip = match peer {
             Peer::Address(ip) => Some(CString::new(ip.to_string()).unwrap()),
@@ -236,14 +241,16 @@ impl Engine {
 
     pub(crate) fn poll_output(&mut self) -> Option<Output<'_>> {
         // SAFETY: it is there.
-        let output = out(|out| unsafe { obrolan_engine_next_output(self.0, out) }).expect("the handle is good");
+        let output =
+            out(|out| unsafe { obrolan_engine_next_output(self.0, out) }).expect("the handle is good");
         // SAFETY: it is lent until the next call that changes the engine, for which this borrow has to end.
         unsafe { output.as_ref() }.map(of_c)
     }
 
     pub(crate) fn poll_timeout(&self) -> Option<Time> {
         // SAFETY: it is there.
-        let time = out(|out| unsafe { obrolan_engine_next_timeout(self.0, out) }).expect("the handle is good");
+        let time =
+            out(|out| unsafe { obrolan_engine_next_timeout(self.0, out) }).expect("the handle is good");
         (time != OBROLAN_NEVER).then_some(Time(time))
     }
 
@@ -254,12 +261,7 @@ impl Engine {
         // SAFETY: there is room for so many.
         let outgoing = |out| unsafe { obrolan_engine_outgoing(self.0, conn.get(), places, capacity, out) };
         let count = out(outgoing).expect("the handle is good");
-        slices.into_iter().take(count).map(|slice| bytes(slice))
-    }
-
-    pub(crate) fn wants_read(&self, conn: ConnId) -> bool {
-        // SAFETY: it is there.
-        out(|out| unsafe { obrolan_engine_wants_read(self.0, conn.get(), out) }).expect("the handle is good")
+        slices.into_iter().take(count).map(bytes)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -272,27 +274,12 @@ impl Engine {
         out(|out| unsafe { obrolan_engine_accounts(self.0, out) }).expect("the handle is good")
     }
 
-    pub(crate) fn file_digests(&self) -> Vec<[u8; 32]> {
-        let mut digests: Vec<[u8; 32]> = Vec::new();
-        loop {
-            let (places, capacity) = (digests.as_mut_ptr().cast(), digests.len());
-            // SAFETY: there is room for so many.
-            let all = |out| unsafe { obrolan_engine_file_digests(self.0, places, capacity, out) };
-            let count = out(all).expect("the handle is good");
-            if count == capacity {
-                return digests;
-            }
-            digests.resize(count, [0; 32]);
-        }
-    }
-
     pub(crate) fn snapshot(&self) -> Result<Snapshot, Failure> {
         // SAFETY: it is there.
         let snapshot = out(|out| unsafe { obrolan_engine_snapshot(self.0, out) })?;
         let (mut seq, mut bytes, mut len) = (0, ptr::null(), 0);
         // SAFETY: all of them are there.
-        let read =
-            unsafe { obrolan_snapshot_bytes(snapshot, &raw mut seq, &raw mut bytes, &raw mut len) };
+        let read = unsafe { obrolan_snapshot_bytes(snapshot, &raw mut seq, &raw mut bytes, &raw mut len) };
         checked(read).expect("the handle is good");
         // SAFETY: they are lent until the snapshot is freed.
         let bytes = unsafe { slice::from_raw_parts(bytes, len) }.to_vec();
@@ -335,12 +322,12 @@ impl Recovery {
     }
 }
 
-fn bytes<'a>(lent: obrolan_slice) -> &'a [u8] {
+pub(crate) fn bytes<'a>(lent: obrolan_slice) -> &'a [u8] {
     // SAFETY: the library lends so many bytes, and whoever calls this has borrowed their engine.
     unsafe { slice::from_raw_parts(lent.data, lent.len) }
 }
 
-fn of_c(output: &obrolan_output) -> Output<'_> {
+pub(crate) fn of_c(output: &obrolan_output) -> Output<'_> {
     let conn = ConnId::from_number(output.conn);
     let conn = || conn.expect("the output is about a connection");
     // SAFETY: it is lent as long as the output is.
@@ -374,7 +361,9 @@ fn of_c(output: &obrolan_output) -> Output<'_> {
         obrolan_output_type::OBROLAN_OUTPUT_LOGGED_IN => {
             Output::Event(Event::LoggedIn { conn: conn(), user: text(output.user) })
         }
-        obrolan_output_type::OBROLAN_OUTPUT_LOGIN_FAILED => Output::Event(Event::LoginFailed { conn: conn() }),
+        obrolan_output_type::OBROLAN_OUTPUT_LOGIN_FAILED => {
+            Output::Event(Event::LoginFailed { conn: conn() })
+        }
         obrolan_output_type::OBROLAN_OUTPUT_THROTTLED => Output::Event(Event::Throttled { conn: conn() }),
         obrolan_output_type::OBROLAN_ASK_HASH_PASSWORD => {
             ask(Ask::HashPassword { password: password(), salt: output.salt })
