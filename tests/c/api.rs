@@ -1,5 +1,7 @@
 //! The functions of libobrolan, called from Rust: what they promise C programs.
 
+#[path = "client/mod.rs"]
+mod client;
 #[path = "support/engine.rs"]
 mod engine;
 #[path = "../support/engine_door.rs"]
