@@ -946,8 +946,10 @@ obrolan_result obrolan_client_logout(obrolan_client *client);
  * Makes any request, as a line of the protocol without its end, and waits for the answer, OK or
  * ERROR: both are OBROLAN_OK here, and obrolan_response_is_ok tells them apart.
  *
- * A line goes out as it is. If the connection is lost before its answer comes, it is sent again,
- * and may be done twice. To have it done once, write it as a JSON object with a "dedupe" key.
+ * A request that the library knows, written as a line of words for the client's own session, is
+ * done once whatever happens to the connection. Others go out as they are, and if the connection is
+ * lost before the answer comes, they are sent again: write those as JSON objects, with a "dedupe"
+ * key.
  *
  * Errors: OBROLAN_ERR_ARGUMENT if it is not one line. Otherwise as above, without
  * OBROLAN_ERR_REQUEST. Since 0.1.0.

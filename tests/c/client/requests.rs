@@ -1,5 +1,7 @@
 //! Every request of the protocol, by its function.
 
+use std::io::{BufRead, BufReader, Write};
+
 use obrolan::wire::{Kind, REQUESTS};
 
 use super::*;
@@ -157,7 +159,38 @@ fn any_request_as_a_line() {
     assert_eq!(sent(ann.request(keyed).unwrap()), sent(ann.request(keyed).unwrap()));
     assert_eq!(ann.next().text(), Some("once".into()));
     assert_eq!(ann.next_within(0).unwrap().kind(), OBROLAN_EVENT_NONE);
-    assert_eq!(ann.request("PING\nPING").err().unwrap().code, OBROLAN_ERR_ARGUMENT);
+    for lines in ["PING\nPING", "SEND ann two\nlines", "PING\r", "", " "] {
+        let refused = failure(OBROLAN_ERR_ARGUMENT, "a request is one line with at least a name on it");
+        assert_eq!(ann.request(lines).err(), Some(refused), "{lines:?}");
+    }
+}
+
+/// A server that answers all but SEND, on one connection. Returns what it was sent as that.
+fn take_send(listener: &TcpListener) -> String {
+    let (stream, _) = listener.accept().unwrap();
+    let mut writer = &stream;
+    for line in BufReader::new(&stream).lines() {
+        let line = line.unwrap();
+        if line.contains("SEND") {
+            return line;
+        }
+        let tokenid = "sid_0123456789abcdef0123456789abcdef";
+        write!(writer, "{{\"status\":\"OK\",\"tokenid\":\"{tokenid}\"}}\r\n\r\n").unwrap();
+    }
+    panic!("the client is gone")
+}
+
+#[test]
+fn a_line_that_is_sent_again_has_the_same_key() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("obrolan://ann:secret99@{}", listener.local_addr().unwrap());
+    let ann = Client::open_with(&url, |options| options.wait = 0).unwrap();
+    // SAFETY: the number may be left out.
+    assert_eq!(unsafe { obrolan_client_post(ann.0, c"send bob halo".as_ptr(), ptr::null_mut()) }, OBROLAN_OK);
+    let sent = take_send(&listener);
+    let begin = r#"{"request":"SEND","to":"bob","text":"halo","dedupe":"#;
+    assert!(sent.starts_with(begin), "{sent}");
+    assert_eq!(take_send(&listener), sent);
 }
 
 #[test]

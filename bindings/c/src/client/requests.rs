@@ -21,7 +21,10 @@
 use std::{ffi::c_char, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use obrolan::{client::Response, wire::Request};
+use obrolan::{
+    client::Response,
+    wire::{Line, Request},
+};
 use obrolan_server::client::{Call, Client};
 
 use super::{LEAVING, answered, enter, obrolan_client};
@@ -59,6 +62,14 @@ unsafe fn give(answer: Response, out: *mut *mut obrolan_response) -> Result<(), 
         out.set(handle::give(obrolan_response::new(answer))?);
     }
     Ok(())
+}
+
+/// A line as a request that is done once, if it is one that can be.
+fn once(line: &str) -> Call<'_> {
+    match Line::parse(line.as_bytes()) {
+        Ok(Line { session: None, request }) if !line.contains(['\n', '\r']) => Call::Request(request),
+        _ => Call::Line(line),
+    }
 }
 
 /// # Safety
@@ -479,8 +490,10 @@ pub extern "C" fn obrolan_client_logout(client: *mut obrolan_client) -> obrolan_
 /// Makes any request, as a line of the protocol without its end, and waits for the answer, OK or
 /// ERROR: both are OBROLAN_OK here, and obrolan_response_is_ok tells them apart.
 ///
-/// A line goes out as it is. If the connection is lost before its answer comes, it is sent again,
-/// and may be done twice. To have it done once, write it as a JSON object with a "dedupe" key.
+/// A request that the library knows, written as a line of words for the client's own session, is
+/// done once whatever happens to the connection. Others go out as they are, and if the connection is
+/// lost before the answer comes, they are sent again: write those as JSON objects, with a "dedupe"
+/// key.
 ///
 /// Errors: OBROLAN_ERR_ARGUMENT if it is not one line. Otherwise as above, without
 /// OBROLAN_ERR_REQUEST. Since 0.1.0.
@@ -493,7 +506,7 @@ pub unsafe extern "C" fn obrolan_client_request(
     enter(client, |client, timeout| {
         // SAFETY: the caller vouches for its pointers.
         let line = unsafe { text(line, "line") }?;
-        let answer = client.call(Call::Line(line), timeout)?;
+        let answer = client.call(once(line), timeout)?;
         // SAFETY: the same.
         unsafe { give(answer, response) }
     })
@@ -514,7 +527,7 @@ pub unsafe extern "C" fn obrolan_client_post(
     enter(client, |client, _| {
         // SAFETY: the caller vouches for its pointers.
         let (line, request) = unsafe { (text(line, "line")?, Out::optional(request)) };
-        let number = request_number(client.post(Call::Line(line))?);
+        let number = request_number(client.post(once(line))?);
         if let Some(request) = request {
             request.set(number);
         }
