@@ -1,5 +1,8 @@
 //! What include/obrolan.h declares.
 
+// Every test file includes this module and uses a part of it.
+#![allow(dead_code)]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 /// The header's text.
