@@ -128,7 +128,7 @@ typedef enum {
   OBROLAN_ERR_LIMIT = 17,
   /** The program's own progress function stopped the file. */
   OBROLAN_ERR_STOPPED = 18,
-  /** The handle was made before a fork, by the parent. Its threads are not in this process. */
+  /** This process was forked from one that has used clients or servers. Their threads are not here. */
   OBROLAN_ERR_FORKED = 19,
 } obrolan_result;
 
@@ -577,8 +577,9 @@ obrolan_result obrolan_client_options_default(obrolan_client_options *options, s
  * is closed or freed, those that wait in it are answered OBROLAN_ERR_CLOSED.
  *
  * Processes: the child of a fork does not have the client's thread. There, every call with a client
- * of the parent is answered OBROLAN_ERR_FORKED, and to free one does nothing to the parent's. A
- * program that is started after a fork does not see the client's descriptors.
+ * of the parent is answered OBROLAN_ERR_FORKED, and to free one does nothing to the parent's. Nor
+ * can the child open a client or a server, unless none was used before the fork. A program that is
+ * started after a fork can, and does not see the client's descriptors.
  *
  * Errors of all functions on a client, besides those they name: OBROLAN_ERR_HANDLE,
  * OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8, OBROLAN_ERR_FORKED.
@@ -597,9 +598,9 @@ typedef struct obrolan_client obrolan_client;
  *
  * Errors: OBROLAN_ERR_UNREACHABLE, OBROLAN_ERR_PROTOCOL if that is no obrolan server,
  * OBROLAN_ERR_AUTH (obrolan_last_code tells why), OBROLAN_ERR_TIMEOUT, OBROLAN_ERR_IO if the system
- * has no thread or descriptor to give. OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8. There is no client
- * then. Ownership: the program frees the client with obrolan_client_free. Threads: any. Since
- * 0.1.0.
+ * has no thread or descriptor to give, OBROLAN_ERR_FORKED. OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8.
+ * There is no client then. Ownership: the program frees the client with obrolan_client_free.
+ * Threads: any. Since 0.1.0.
  */
 obrolan_result obrolan_client_open(const char *url,
                                    const char *user,
@@ -1037,7 +1038,7 @@ obrolan_result obrolan_client_get_file(obrolan_client *client,
  * It takes no signals and writes no log. Clients reach it by its URL, whatever process they are in.
  *
  * Threads: any number may use one server at once. Processes: as with a client, the child of a fork
- * has no server.
+ * has no server, and can open none.
  */
 
 /** A server in this process. */

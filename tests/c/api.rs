@@ -8,6 +8,8 @@ mod engine;
 mod engine_door;
 #[path = "support/header.rs"]
 mod header;
+#[path = "support/home.rs"]
+mod home;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/mod.rs"]

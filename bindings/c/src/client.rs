@@ -13,8 +13,9 @@
 //! is closed or freed, those that wait in it are answered OBROLAN_ERR_CLOSED.
 //!
 //! Processes: the child of a fork does not have the client's thread. There, every call with a client
-//! of the parent is answered OBROLAN_ERR_FORKED, and to free one does nothing to the parent's. A
-//! program that is started after a fork does not see the client's descriptors.
+//! of the parent is answered OBROLAN_ERR_FORKED, and to free one does nothing to the parent's. Nor
+//! can the child open a client or a server, unless none was used before the fork. A program that is
+//! started after a fork can, and does not see the client's descriptors.
 //!
 //! Errors of all functions on a client, besides those they name: OBROLAN_ERR_HANDLE,
 //! OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8, OBROLAN_ERR_FORKED.
@@ -42,7 +43,7 @@ use crate::{
     arguments::{Out, optional_text, text},
     event::obrolan_event,
     handle,
-    process::OfProcess,
+    process::{OfProcess, may_have_threads},
     result::{
         Error, Last, ffi, ffi_of, last, last_error,
         obrolan_result::{self, *},
@@ -103,9 +104,9 @@ unsafe fn target(url: *const c_char, user: *const c_char, password: *const c_cha
 ///
 /// Errors: OBROLAN_ERR_UNREACHABLE, OBROLAN_ERR_PROTOCOL if that is no obrolan server,
 /// OBROLAN_ERR_AUTH (obrolan_last_code tells why), OBROLAN_ERR_TIMEOUT, OBROLAN_ERR_IO if the system
-/// has no thread or descriptor to give. OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8. There is no client
-/// then. Ownership: the program frees the client with obrolan_client_free. Threads: any. Since
-/// 0.1.0.
+/// has no thread or descriptor to give, OBROLAN_ERR_FORKED. OBROLAN_ERR_ARGUMENT, OBROLAN_ERR_UTF8.
+/// There is no client then. Ownership: the program frees the client with obrolan_client_free.
+/// Threads: any. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obrolan_client_open(
     url: *const c_char,
@@ -133,6 +134,7 @@ pub unsafe extern "C" fn obrolan_client_open_with(
         // SAFETY: the caller vouches for its pointers.
         let (url, options, out) =
             unsafe { (target(url, user, password)?, options::read(options)?, Out::new(out, "out")?) };
+        may_have_threads()?;
         let client = if options.waits {
             Client::open(&url, &options.client, Duration::from_millis(options.timeout_ms))
         } else {
@@ -165,6 +167,7 @@ pub unsafe extern "C" fn obrolan_client_register(
         // SAFETY: the caller vouches for its pointers.
         let (url, country, name) =
             unsafe { (target(url, user, password)?, text(country, "country")?, text(name, "name")?) };
+        may_have_threads()?;
         answered(client::register(&url, country, name, options::PATIENCE)?)?;
         Ok(())
     })

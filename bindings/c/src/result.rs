@@ -58,7 +58,7 @@ pub enum obrolan_result {
     OBROLAN_ERR_LIMIT = 17,
     /// The program's own progress function stopped the file.
     OBROLAN_ERR_STOPPED = 18,
-    /// The handle was made before a fork, by the parent. Its threads are not in this process.
+    /// This process was forked from one that has used clients or servers. Their threads are not here.
     OBROLAN_ERR_FORKED = 19,
 }
 
@@ -114,7 +114,7 @@ impl obrolan_result {
             OBROLAN_ERR_LIMIT => c"too much waits already: take events, or wait for answers",
             OBROLAN_ERR_STOPPED => c"the program stopped the file",
             OBROLAN_ERR_FORKED => {
-                c"the handle is of the process that this one was forked from: make one of its own after the fork"
+                c"the handle is of the process that this one was forked from, and so are its threads: use it there"
             }
         }
     }

@@ -4,7 +4,7 @@
 //! It takes no signals and writes no log. Clients reach it by its URL, whatever process they are in.
 //!
 //! Threads: any number may use one server at once. Processes: as with a client, the child of a fork
-//! has no server.
+//! has no server, and can open none.
 
 use std::{
     ffi::{CString, c_char},
@@ -21,7 +21,7 @@ use ::obrolan_server::{
 use crate::{
     arguments::{Out, text},
     handle,
-    process::OfProcess,
+    process::{OfProcess, may_have_threads},
     result::{
         Error, ffi,
         obrolan_result::{self, *},
@@ -56,6 +56,7 @@ pub unsafe extern "C" fn obrolan_server_open(
     ffi(|| {
         // SAFETY: the caller vouches for its pointers.
         let (toml, out) = unsafe { (text(toml, "toml")?, Out::new(out, "out")?) };
+        may_have_threads()?;
         let config = ServerConfig::from_toml(toml, "toml")?;
         let running = Server::bind(&config)?.spawn().map_err(StartError::System)?;
         let held = Held { url: to_c(running.url()), running: Mutex::new(Some(running)) };

@@ -90,14 +90,14 @@ fn a_client_that_has_quit_is_closed() {
 #[test]
 fn a_password_that_is_wrong_by_now_ends_it() {
     let home = Home::new();
-    let server = home.server();
+    let server = Server::of(&home);
     let here = server.client("ann");
     let there = Client::open(&server.url_of("ann")).unwrap();
     // SAFETY: they are there.
     let changed = unsafe { obrolan_client_passwd(here.0, c"rahasia-ann".as_ptr(), c"better-99".as_ptr()) };
     assert_eq!(changed, OBROLAN_OK);
     drop(server);
-    let _server = home.server();
+    let _server = Server::of(&home);
     let refused = loop {
         if let Err(failure) = there.next_within(PATIENCE) {
             break failure;
@@ -116,7 +116,7 @@ fn a_child_process_is_told_that_the_handles_are_not_its() {
     // SAFETY: the child calls what the header promises to work there, and nothing else.
     match unsafe { fork() }.unwrap() {
         ForkResult::Child => {
-            let mut out = ptr::null_mut();
+            let (mut out, mut client, mut new) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
             // SAFETY: they are there.
             let calls = unsafe {
                 [
@@ -131,8 +131,16 @@ fn a_child_process_is_told_that_the_handles_are_not_its() {
             };
             obrolan_client_free(ann.0);
             obrolan_server_free(server.0);
-            let freed = obrolan_client_ping(ann.0) == OBROLAN_ERR_HANDLE;
-            let bad = calls.into_iter().chain([freed]).position(|good| !good).map_or(0, |at| at + 1);
+            let url = c"obrolan://ann:secret99@127.0.0.1:1".as_ptr();
+            // SAFETY: they are there, or may be left out.
+            let after = unsafe {
+                [
+                    obrolan_client_ping(ann.0) == OBROLAN_ERR_HANDLE,
+                    obrolan_client_open(url, ptr::null(), ptr::null(), &raw mut client) == OBROLAN_ERR_FORKED,
+                    obrolan_server_open(c"".as_ptr(), &raw mut new) == OBROLAN_ERR_FORKED,
+                ]
+            };
+            let bad = calls.into_iter().chain(after).position(|good| !good).map_or(0, |at| at + 1);
             // SAFETY: nothing of the parent's is run down.
             unsafe { nix::libc::_exit(bad as i32) }
         }

@@ -88,7 +88,7 @@ fn what_is_posted_is_answered_as_events_in_order() {
 #[test]
 fn nothing_is_lost_or_doubled_over_a_restart() {
     let home = Home::new();
-    let server = home.server();
+    let server = Server::of(&home);
     let (ann, bob) = (server.client("ann"), server.client("bob"));
     ann.send("bob", "before").unwrap();
     assert_eq!(bob.next().text(), Some("before".into()));
@@ -107,7 +107,7 @@ fn nothing_is_lost_or_doubled_over_a_restart() {
     let server = thread::scope(|scope| {
         let during = scope.spawn(|| ann.send("bob", "during"));
         drop(server);
-        let server = home.server();
+        let server = Server::of(&home);
         during.join().unwrap().unwrap();
         server
     });
@@ -171,7 +171,7 @@ fn messages_that_were_lost_are_told() {
 #[test]
 fn a_server_that_does_not_run_yet_is_waited_for() {
     let home = Home::new();
-    let server = home.server();
+    let server = Server::of(&home);
     let url = server.url_of("ann");
     assert_eq!(register(&url), nothing());
     drop(server);
@@ -179,7 +179,7 @@ fn a_server_that_does_not_run_yet_is_waited_for() {
     let lost = ann.next();
     assert_eq!(lost.kind(), OBROLAN_EVENT_LOST);
     assert!(lost.text().unwrap().contains("nothing listens on"));
-    let _server = home.server();
+    let _server = Server::of(&home);
     let begun = ann.next();
     assert_eq!((begun.kind(), obrolan_event_resumed(begun.0)), (OBROLAN_EVENT_CONNECTED, false));
 }

@@ -11,13 +11,16 @@ mod server;
 use std::{
     ffi::{CString, c_char},
     mem::size_of,
-    net::{SocketAddr, TcpListener},
+    net::TcpListener,
     ptr,
 };
 
 use obrolan_c::{obrolan_code::*, obrolan_event_kind::*, obrolan_messages::*, obrolan_result::*, *};
 
-use crate::engine::{Failure, c_text, checked, out};
+use crate::{
+    engine::{Failure, c_text, checked, out},
+    home::Home,
+};
 
 /// How long anything may take before the test says that something is wrong, in milliseconds. Generous: the machine may be busy.
 const PATIENCE: u64 = 30_000;
@@ -49,6 +52,11 @@ impl Server {
         out(|out| unsafe { obrolan_server_open(c(toml).as_ptr(), out) }).map(Server)
     }
 
+    /// The server of a home, which may have been there before.
+    fn of(home: &Home) -> Server {
+        Server::open(&home.toml()).unwrap()
+    }
+
     fn in_memory() -> Server {
         Server::open(IN_MEMORY).unwrap()
     }
@@ -77,24 +85,6 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         obrolan_server_free(self.0);
-    }
-}
-
-/// A place for a server with its data in a folder, so that it can come back.
-struct Home {
-    folder: tempfile::TempDir,
-    at: SocketAddr,
-}
-
-impl Home {
-    fn new() -> Home {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        Home { folder: tempfile::tempdir().unwrap(), at: free.local_addr().unwrap() }
-    }
-
-    fn server(&self) -> Server {
-        let data = self.folder.path().join("data");
-        Server::open(&format!("listen = '{}'\ndata = '{}'", self.at, data.display())).unwrap()
     }
 }
 

@@ -23,10 +23,10 @@ fn it_is_reached_by_its_url() {
 #[test]
 fn what_it_keeps_is_there_again() {
     let home = Home::new();
-    let server = home.server();
+    let server = Server::of(&home);
     let id = server.client("ann").send("ann", "halo").unwrap();
     drop(server);
-    let server = home.server();
+    let server = Server::of(&home);
     assert_eq!(Client::open(&server.url_of("ann")).unwrap().next().id(), id);
 }
 
@@ -36,12 +36,12 @@ fn why_it_does_not_start() {
     assert_eq!(wrong.code, OBROLAN_ERR_CONFIG);
     assert!(wrong.text.contains("toml:2:11: storage:") && wrong.text.contains("toml:3:1:"), "{}", wrong.text);
     let home = Home::new();
-    let server = home.server();
+    let server = Server::of(&home);
     let taken = refused(&format!("listen = '{}'\nstorage = 'memory'", home.at));
     assert_eq!(taken.code, OBROLAN_ERR_IO);
     assert!(taken.text.contains("another program listens there"), "{}", taken.text);
     drop(server);
-    let data = home.folder.path().join("data");
+    let data = home.data();
     for file in fs::read_dir(&data).unwrap().map(|file| file.unwrap().path()) {
         if file.is_file() {
             fs::write(file, "x".repeat(5000)).unwrap();
