@@ -15,6 +15,8 @@ mod random;
 mod checked;
 #[path = "programs/clients.rs"]
 mod clients;
+#[path = "programs/docs.rs"]
+mod docs;
 #[path = "programs/examples.rs"]
 mod examples;
 #[path = "programs/package.rs"]

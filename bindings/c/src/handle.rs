@@ -31,7 +31,7 @@ impl Config for Layout {
     const RESERVED_BITS: usize = 1;
 }
 
-/// Set in every handle, so that none is NULL, nor the address of anything in a program.
+/// Set in every handle, so that none is NULL or looks like an address of the program.
 const MARK: usize = 1 << (usize::BITS - 1);
 
 /// An object of any type.

@@ -43,6 +43,8 @@
 #![allow(clippy::missing_safety_doc)]
 // The names are C's.
 #![allow(non_camel_case_types)]
+// What is told to cbindgen looks like links.
+#![allow(rustdoc::broken_intra_doc_links)]
 
 #[cfg(not(target_pointer_width = "64"))]
 compile_error!("a handle is a number of 64 bits in the place of a pointer");
