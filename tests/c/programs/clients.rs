@@ -4,7 +4,8 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use obrolan::wire::Request;
@@ -15,8 +16,9 @@ use obrolan_server::{
 };
 
 use crate::{
-    c::{Language, SANITIZED, ended, output, run, said, terminate, valgrind},
+    c::{LANGUAGES, Language, SANITIZED, build, ended, output, run, said, scratch, terminate, valgrind},
     client::PATIENCE,
+    docs,
     examples::built,
     home::Home,
 };
@@ -153,6 +155,45 @@ fn the_echo_bot_answers_over_a_restart() {
         assert_eq!(left.next_event(Duration::ZERO), Ok(None), "each was confirmed");
         server.stop().unwrap();
     });
+}
+
+#[test]
+fn the_bot_of_the_documentation_runs() {
+    let blocks = docs::blocks();
+    let block = |has: &str| {
+        let block = blocks.iter().find(|block| block.text.contains(has));
+        &block.unwrap_or_else(|| panic!("no block has {has}")).text
+    };
+    let folder = scratch("bot");
+    fs::write(folder.join("bot.c"), block("int main(int argc")).unwrap();
+    for language in LANGUAGES {
+        let program = folder.join(format!("{language:?}"));
+        build(language, &folder.join("bot.c"), &program, &[]);
+        let home = Home::new();
+        let server = start(&home);
+        let ann = user(&home, "ann");
+        // As the page has it, but for the program's name and the server's address.
+        let line = block("obrolan serve --memory").lines().find_map(|line| line.strip_prefix("./bot "));
+        let url = line.unwrap().replace("127.0.0.1", &home.at.to_string());
+        let mut command = Command::new(&program);
+        command.arg(url);
+        let bot = Running::start(command);
+        let begun = Instant::now();
+        // It makes its account itself.
+        while !ann.call(Request::Send { to: "echo", text: "halo" }, PATIENCE).unwrap().is_ok() {
+            assert!(begun.elapsed() < PATIENCE, "the bot does not register");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let answer = message(&ann);
+        assert_eq!((&answer.from[..], text(&answer)), ("echo", "halo"));
+        server.stop().unwrap();
+        let mut during = ann.ask(Request::Send { to: "echo", text: "during" }).unwrap();
+        let server = start(&home);
+        assert!(during.wait(PATIENCE).unwrap().unwrap().is_ok());
+        assert_eq!(text(&message(&ann)), "during");
+        drop(bot);
+        server.stop().unwrap();
+    }
 }
 
 #[test]
