@@ -144,6 +144,7 @@ const char *obrolan_strerror(int code);
  * Empty if none has failed.
  *
  * It tells of every function, also of those that have no handle yet, and of calls with a bad one.
+ * Names and words of others may be in it: escape it where you show it.
  *
  * Ownership: the text is good until the next call of this thread fails, or the thread ends.
  * Threads: each has its own. Since 0.1.0.
@@ -265,7 +266,8 @@ bool obrolan_response_is_ok(const obrolan_response *response);
 obrolan_code obrolan_response_code(const obrolan_response *response);
 
 /**
- * Why the server did not answer OK and what to do about it, in words. Empty if it did.
+ * Why the server did not answer OK and what to do about it, in words. Empty if it did. With a code
+ * that the library does not know, they are the server's own: escape them where you show them.
  *
  * Ownership: lent until the response is freed. Since 0.1.0.
  */
@@ -713,7 +715,7 @@ const char *obrolan_client_last_error(const obrolan_client *client);
  * waits for its answer, as long as obrolan_client_set_timeout says, while other threads go on using
  * the client. To have many requests on their way at once is obrolan_client_post.
  *
- * A request that was sent again because its answer was lost with the connection is done once.
+ * What was sent again because its answer was lost with the connection is done once.
  *
  * Errors of all of them, besides those they name: OBROLAN_ERR_REQUEST if the server answers ERROR
  * (obrolan_last_code tells why, and nothing was changed), OBROLAN_ERR_TIMEOUT, OBROLAN_ERR_CLOSED,
@@ -915,7 +917,8 @@ obrolan_result obrolan_client_help(obrolan_client *client,
  * Changes the user's password. Other sessions of the user end, and this client logs in with the new
  * one from now on.
  *
- * OBROLAN_ERR_TIMEOUT: it may have been changed. Since 0.1.0.
+ * It may have been changed also if the answer did not come in time (OBROLAN_ERR_TIMEOUT), or if the
+ * connection was lost meanwhile and the old password was refused after that. Since 0.1.0.
  */
 obrolan_result obrolan_client_passwd(obrolan_client *client,
                                      const char *old_password,

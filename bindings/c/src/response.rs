@@ -109,7 +109,8 @@ pub extern "C" fn obrolan_response_code(response: *const obrolan_response) -> ob
     handle::see(response, obrolan_code::OBROLAN_CODE_NONE, |response| obrolan_code::of(&response.answer))
 }
 
-/// Why the server did not answer OK and what to do about it, in words. Empty if it did.
+/// Why the server did not answer OK and what to do about it, in words. Empty if it did. With a code
+/// that the library does not know, they are the server's own: escape them where you show them.
 ///
 /// Ownership: lent until the response is freed. Since 0.1.0.
 #[unsafe(no_mangle)]

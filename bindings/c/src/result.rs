@@ -133,6 +133,7 @@ pub extern "C" fn obrolan_strerror(code: c_int) -> *const c_char {
 /// Empty if none has failed.
 ///
 /// It tells of every function, also of those that have no handle yet, and of calls with a bad one.
+/// Names and words of others may be in it: escape it where you show it.
 ///
 /// Ownership: the text is good until the next call of this thread fails, or the thread ends.
 /// Threads: each has its own. Since 0.1.0.

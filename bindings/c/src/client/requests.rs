@@ -4,7 +4,7 @@
 //! waits for its answer, as long as obrolan_client_set_timeout says, while other threads go on using
 //! the client. To have many requests on their way at once is obrolan_client_post.
 //!
-//! A request that was sent again because its answer was lost with the connection is done once.
+//! What was sent again because its answer was lost with the connection is done once.
 //!
 //! Errors of all of them, besides those they name: OBROLAN_ERR_REQUEST if the server answers ERROR
 //! (obrolan_last_code tells why, and nothing was changed), OBROLAN_ERR_TIMEOUT, OBROLAN_ERR_CLOSED,
@@ -434,7 +434,8 @@ pub unsafe extern "C" fn obrolan_client_help(
 /// Changes the user's password. Other sessions of the user end, and this client logs in with the new
 /// one from now on.
 ///
-/// OBROLAN_ERR_TIMEOUT: it may have been changed. Since 0.1.0.
+/// It may have been changed also if the answer did not come in time (OBROLAN_ERR_TIMEOUT), or if the
+/// connection was lost meanwhile and the old password was refused after that. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn obrolan_client_passwd(
     client: *mut obrolan_client,
