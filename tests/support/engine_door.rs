@@ -30,6 +30,8 @@ pub(crate) enum Host {
     Journal,
     /// A journal with snapshots; bytes come and go one by one. Passwords are the host's, messages the engine's.
     Bytes,
+    /// As [`Journal`](Host::Journal), on connections that have spoken the classic dialect before.
+    Classic,
 }
 
 impl Host {
@@ -38,6 +40,7 @@ impl Host {
             Host::Memory => &[Need::Restart, Need::FailingStore, Need::SlowPasswords],
             Host::Journal => &[Need::BodiesInside],
             Host::Bytes => &[],
+            Host::Classic => &[Need::BodiesInside, Need::FirstWord],
         }
     }
 
@@ -166,6 +169,9 @@ const SNAPSHOT_EVERY: usize = 5;
 /// What a host says to a connection that the engine does not take, before it closes it.
 const REFUSED: &[u8] = br#"{"status":"ERROR","data":"request tidak dikenali","code":"busy"}"#;
 
+/// What a connection of the classic dialect is answered to `ping`.
+const CLASSIC_PONG: &[u8] = br#"{"status":"OK","data":"pong","message":"pong"}"#;
+
 /// 2026-11-23T09:00:00.000Z.
 const START: Time = Time(1_795_424_400_000);
 
@@ -174,7 +180,8 @@ impl EngineDoor {
         let mut config = configured(settings);
         config.persistence = host != Host::Memory;
         config.passwords = if host == Host::Memory { Service::Inside } else { Service::Host };
-        config.messages = if host == Host::Journal { Service::Host } else { Service::Inside };
+        let has_bodies = matches!(host, Host::Journal | Host::Classic);
+        config.messages = if has_bodies { Service::Host } else { Service::Inside };
         config.files = config.messages;
         EngineDoor {
             host,
@@ -336,9 +343,9 @@ impl EngineDoor {
     }
 
     fn restart(&mut self) {
-        let digest = self.engine.digest();
+        let before = self.engine.snapshot();
         self.engine = self.recovery().start(self.now).expect("every message has its body");
-        assert!(self.engine.digest() == digest, "the records made another state than the requests");
+        assert!(self.engine.snapshot() == before, "the records made another engine than the requests");
         self.conns.clear();
         self.asked.clear();
         self.files.uploads.clear();
@@ -374,6 +381,10 @@ impl Door for EngineDoor {
             came,
         };
         self.conns.insert(name.to_owned(), conn);
+        if self.host == Host::Classic && id.is_some() {
+            self.send(name, b"ping\n");
+            assert_eq!(self.receive(name), Some(Came::Frame(CLASSIC_PONG.to_vec())));
+        }
     }
 
     fn send(&mut self, name: &str, bytes: &[u8]) {

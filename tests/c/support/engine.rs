@@ -286,14 +286,6 @@ impl Engine {
         obrolan_snapshot_free(snapshot);
         Ok(Snapshot { seq: Seq(seq), bytes })
     }
-
-    pub(crate) fn digest(&self) -> [u8; 32] {
-        let digest = |out: *mut [u8; 32]| {
-            // SAFETY: there is room for 32 bytes.
-            unsafe { obrolan_engine_digest(self.0, out.cast()) }
-        };
-        out(digest).expect("the handle is good")
-    }
 }
 
 /// A recovery of the library; dropped, it is freed.

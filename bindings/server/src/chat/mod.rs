@@ -15,10 +15,7 @@ mod tests;
 mod transfers;
 mod typed;
 
-use std::{
-    io::{self, IsTerminal},
-    process::ExitCode,
-};
+use std::io::{self, IsTerminal};
 
 use obrolan::client::Backoff;
 
@@ -27,20 +24,20 @@ use self::{
     show::{Look, escaped},
     talk::{Chat, Start},
 };
-use crate::cli::ChatArgs;
+use crate::cli::{ChatArgs, EXIT_FAILURE, EXIT_SUCCESS};
 
 /// The longest pause between two attempts to connect, in milliseconds.
 const LONGEST_PAUSE: u64 = 30_000;
 
-/// Chats until the end of the input: 0, or 1 if that did not work or something was refused. Says why on standard error.
+/// Chats until the end of the input. The exit code is 0, or 1 if that did not work or something was refused. Says why on standard error.
 #[must_use]
-pub fn run(args: &ChatArgs) -> ExitCode {
+pub fn run(args: &ChatArgs) -> u8 {
     match smol::block_on(chat(args)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
+        Ok(true) => EXIT_SUCCESS,
+        Ok(false) => EXIT_FAILURE,
         Err(why) => {
             eprintln!("obrolan: {why}");
-            ExitCode::FAILURE
+            EXIT_FAILURE
         }
     }
 }

@@ -158,7 +158,8 @@ settings! {
 }
 
 impl ServerConfig {
-    /// Reads a configuration file's text; what it does not set has its default. Errors name `source_name`.
+    /// Reads a configuration file's text; what it does not set has its default. Errors name `source_name` and the place in it; an empty
+    /// name leaves both out, for a text that nobody has seen.
     pub fn from_toml(text: &str, source_name: &str) -> Result<ServerConfig, ConfigError> {
         load::from_toml(text, source_name)
     }
