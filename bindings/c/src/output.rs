@@ -171,7 +171,8 @@ impl obrolan_slice {
 /// The output that a program was given last, and what it points to that is not the engine's.
 pub(crate) struct Lent {
     output: obrolan_output,
-    text: Zeroizing<CString>,
+    /// A name or a password.
+    text: Option<Zeroizing<CString>>,
     hash: CString,
     ids: Vec<u64>,
     bytes: Vec<u8>,
@@ -182,13 +183,7 @@ unsafe impl Send for Lent {}
 
 impl Lent {
     pub(crate) fn nothing() -> Lent {
-        Lent {
-            output: Lent::EMPTY,
-            text: Zeroizing::default(),
-            hash: CString::default(),
-            ids: Vec::new(),
-            bytes: Vec::new(),
-        }
+        Lent { output: Lent::EMPTY, text: None, hash: CString::default(), ids: Vec::new(), bytes: Vec::new() }
     }
 
     const EMPTY: obrolan_output = obrolan_output {
@@ -301,13 +296,12 @@ impl Lent {
     }
 
     fn text(&mut self, text: &str) -> *const c_char {
-        self.text = Zeroizing::new(c_text(text));
-        self.text.as_ptr()
+        self.text.insert(Zeroizing::new(c_text(text))).as_ptr()
     }
 
     /// Forgets what was lent, a password before all.
     pub(crate) fn take_back(&mut self) {
-        self.text = Zeroizing::default();
+        self.text = None;
         self.bytes = Vec::new();
     }
 }

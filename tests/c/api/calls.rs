@@ -29,6 +29,7 @@ use crate::{
 const RUNS: u64 = 150;
 const CALLS: usize = 2000;
 
+/// What makes a chat.
 const CHAT: [&str; 9] = [
     "obrolan_engine_connect",
     "obrolan_engine_receive",
