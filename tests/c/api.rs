@@ -1,11 +1,15 @@
 //! The functions of libobrolan, called from Rust: what they promise C programs.
 
+#[path = "client/mod.rs"]
+mod client;
 #[path = "support/engine.rs"]
 mod engine;
 #[path = "../support/engine_door.rs"]
 mod engine_door;
 #[path = "support/header.rs"]
 mod header;
+#[path = "support/home.rs"]
+mod home;
 #[path = "../support/random.rs"]
 mod random;
 #[path = "../support/mod.rs"]

@@ -5,8 +5,24 @@
 use std::{env, fs, path::Path};
 
 /// The sections of the header, in order, each written from a source file. A type has to come before what names it.
-const SECTIONS: [&str; 8] =
-    ["version", "result", "config", "output", "answer", "engine", "recovery", "passwords"];
+const SECTIONS: [&str; 16] = [
+    "version",
+    "result",
+    "code",
+    "response",
+    "event",
+    "client/options",
+    "client",
+    "client/requests",
+    "client/files",
+    "server",
+    "config",
+    "output",
+    "answer",
+    "engine",
+    "recovery",
+    "passwords",
+];
 
 fn repository() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))

@@ -6,11 +6,15 @@ mod c;
 mod client;
 #[path = "support/header.rs"]
 mod header;
+#[path = "support/home.rs"]
+mod home;
 #[path = "../support/random.rs"]
 mod random;
 
 #[path = "programs/checked.rs"]
 mod checked;
+#[path = "programs/clients.rs"]
+mod clients;
 #[path = "programs/docs.rs"]
 mod docs;
 #[path = "programs/examples.rs"]

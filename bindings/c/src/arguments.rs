@@ -1,8 +1,10 @@
 //! What C programs pass, checked as far as it can be.
 
 use std::{
-    ffi::{CStr, c_char},
+    ffi::{CStr, OsStr, c_char},
     mem::{MaybeUninit, align_of, size_of},
+    os::unix::ffi::OsStrExt,
+    path::Path,
     ptr::{self, NonNull},
     slice,
 };
@@ -27,6 +29,27 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a str
     // SAFETY: it is not NULL; the rest is the caller's promise.
     let text = unsafe { CStr::from_ptr(text) };
     text.to_str().map_err(|error| Error::new(OBROLAN_ERR_UTF8, format!("{name} is not UTF-8: {error}")))
+}
+
+/// A text that may be left out.
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn optional_text<'a>(given: *const c_char, name: &str) -> Result<Option<&'a str>, Error> {
+    // SAFETY: the caller's promise.
+    if given.is_null() { Ok(None) } else { unsafe { text(given, name) }.map(Some) }
+}
+
+/// The path of a file: what the system takes as one, whether it is UTF-8 or not.
+///
+/// # Safety
+/// As for [`text`].
+pub(crate) unsafe fn path<'a>(given: *const c_char, name: &str) -> Result<&'a Path, Error> {
+    if given.is_null() {
+        return Err(is_null(name));
+    }
+    // SAFETY: it is not NULL; the rest is the caller's promise.
+    Ok(Path::new(OsStr::from_bytes(unsafe { CStr::from_ptr(given) }.to_bytes())))
 }
 
 /// So many things of a kind, one after the other.
@@ -68,6 +91,14 @@ impl<T> Out<T> {
     /// Unless it is NULL, a `T` can be written there for as long as this is there.
     pub(crate) unsafe fn new(place: *mut T, name: &str) -> Result<Out<T>, Error> {
         NonNull::new(place).map(Out).ok_or_else(|| is_null(name))
+    }
+
+    /// One that may be left out.
+    ///
+    /// # Safety
+    /// As for [`new`](Self::new).
+    pub(crate) unsafe fn optional(place: *mut T) -> Option<Out<T>> {
+        NonNull::new(place).map(Out)
     }
 
     pub(crate) fn set(self, value: T) {

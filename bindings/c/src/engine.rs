@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// What obrolan_engine_next_timeout tells when there is nothing to wait for.
+/// What obrolan_engine_next_timeout tells when there is nothing to wait for; as a timeout of others, one without end.
 pub const OBROLAN_NEVER: u64 = u64::MAX;
 
 /// How a connection ended at the peer's side.

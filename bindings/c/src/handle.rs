@@ -68,16 +68,58 @@ pub(crate) fn with<T: Any, R>(
 
 /// Takes an object back, if it is there. It goes when the last call that uses it returns.
 pub(crate) fn free<T: Any>(handle: *mut T) {
+    free_after(handle, |_| {});
+}
+
+/// The same; `last` is done once it is taken, whoever still uses it.
+pub(crate) fn free_after<T: Any>(handle: *mut T, last: impl FnOnce(&T)) {
     // Nobody is told of a panic: C programs expect that to free cannot fail.
     let _ = ffi(|| {
         // Should somebody else free it in between, nothing is left to be removed under this number.
         if let Ok(key) = key(handle)
-            && OBJECTS.get(key).is_some_and(|slot| slot.object.is::<T>())
+            && let Some(slot) = OBJECTS.get(key)
+            && let Some(object) = slot.object.downcast_ref()
+            && OBJECTS.remove(key)
         {
-            OBJECTS.remove(key);
+            last(object);
         }
         Ok(())
     });
+}
+
+/// Looks at an object that does not change. What there is to see of one that is none is `nothing`.
+pub(crate) fn see<T: Any, R>(handle: *const T, nothing: R, look: impl FnOnce(&T) -> R) -> R {
+    let mut seen = nothing;
+    // The handle is the only thing that can be wrong, and that is seen.
+    let _ = ffi(|| {
+        seen = with(handle, |object| Ok(look(object)))?;
+        Ok(())
+    });
+    seen
+}
+
+/// A handle that belongs to an object which lends it: it goes with that.
+pub(crate) struct Lent<T: Any>(*mut T);
+
+// SAFETY: a handle is a number; the objects behind it can be sent and shared.
+unsafe impl<T: Any> Send for Lent<T> {}
+// SAFETY: the same.
+unsafe impl<T: Any> Sync for Lent<T> {}
+
+impl<T: Any + Send + Sync> Lent<T> {
+    pub(crate) fn new(object: T) -> Result<Lent<T>, Error> {
+        give(object).map(Lent)
+    }
+
+    pub(crate) fn handle(&self) -> *const T {
+        self.0
+    }
+}
+
+impl<T: Any> Drop for Lent<T> {
+    fn drop(&mut self) {
+        free(self.0);
+    }
 }
 
 fn key<T>(handle: *const T) -> Result<usize, Error> {

@@ -1,23 +1,28 @@
 //! obrolan: a chat engine that other programs embed.
 //!
-//! The engine speaks the Chat Application Protocol: accounts, sessions, private and group messages,
-//! files; one line a request, one JSON object a response. It is a state machine for any number of
-//! connections: bytes and times go in; bytes to send, records to keep and work to do come out.
-//! Sockets, disks and clocks are the program's.
+//! It speaks the Chat Application Protocol: accounts, sessions, private and group messages, files;
+//! one line a request, one JSON object a response. There are three ways in:
+//!
+//! - The client talks to a server as a user, over a connection that it keeps up by itself.
+//! - The server runs inside the program, as the command "obrolan serve" runs by itself.
+//! - The engine is what such a server has inside: a state machine for any number of connections.
+//!   Bytes and times go in; bytes to send, records to keep and work to do come out. Sockets, disks
+//!   and clocks are the program's.
 //!
 //! What holds for every function:
 //!
 //! - Names. obrolan_TYPE_VERB is a function on a handle of type obrolan_TYPE.
-//! - Handles. A function ending in _new gives a handle, the one ending in _free takes it, once.
-//!   Freeing NULL does nothing. A handle looks like a pointer and is none: it is looked up. So one
-//!   that is NULL, was freed, is of another type or never was one is answered OBROLAN_ERR_HANDLE,
-//!   and nothing happens.
+//! - Handles. A function ending in _new or _open gives a handle, the one ending in _free takes it,
+//!   once. Freeing NULL does nothing. A handle looks like a pointer and is none: it is looked up. So
+//!   one that is NULL, was freed, is of another type or never was one is answered
+//!   OBROLAN_ERR_HANDLE, and nothing happens.
 //! - Inputs are copied: what a program passes is its own again when the function returns. Texts are
 //!   UTF-8 and end with NUL. Bytes may be NULL where their number is 0. What a handle has lent must
 //!   not be given back to the same handle.
 //! - Pointers that a function returns are lent. They are good until the next call with the same
 //!   handle as a parameter that is not const, or until the handle is freed.
-//! - Out-parameters come last and are written only when OBROLAN_OK is returned. None may be NULL.
+//! - Out-parameters come last and are written only when OBROLAN_OK is returned. None may be NULL
+//!   where its description does not say so.
 //! - Structs that a program fills begin with their size, and have a function that sets it and all
 //!   other fields. So a program goes on working with a newer library, and is told when it needs a
 //!   newer one.
@@ -46,20 +51,31 @@ compile_error!("a handle is a number of 64 bits in the place of a pointer");
 
 mod answer;
 mod arguments;
+mod client;
+mod code;
 mod config;
 mod engine;
+mod event;
 mod handle;
 mod output;
 mod passwords;
+mod process;
 mod recovery;
+mod response;
 mod result;
+mod server;
 mod version;
 
 pub use answer::*;
+pub use client::{files::*, options::*, requests::*, *};
+pub use code::*;
 pub use config::*;
 pub use engine::*;
+pub use event::*;
 pub use output::*;
 pub use passwords::*;
 pub use recovery::*;
+pub use response::*;
 pub use result::*;
+pub use server::*;
 pub use version::*;

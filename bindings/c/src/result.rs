@@ -10,7 +10,9 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use obrolan::{ApiError, ConfigError, RecoveryError, Refused};
+use obrolan::{ApiError, ConfigError, RecoveryError, Refused, client::Response};
+
+use crate::code::obrolan_code;
 
 /// What became of a call. Codes keep their meaning, and others may be added.
 #[repr(C)]
@@ -34,16 +36,36 @@ pub enum obrolan_result {
     OBROLAN_ERR_MISUSE = 6,
     /// The configuration cannot be kept, or is of a newer version than the library.
     OBROLAN_ERR_CONFIG = 7,
-    /// What was stored is damaged, or does not belong together.
+    /// What was stored or fetched is damaged, or does not belong together.
     OBROLAN_ERR_DAMAGED = 8,
     /// The engine does not take the connection: there are too many, or it is shutting down.
     OBROLAN_ERR_REFUSED = 9,
+    /// The server was not reached: it does not run, or the network does not lead there.
+    OBROLAN_ERR_UNREACHABLE = 10,
+    /// The server refused the login, for good or for now: obrolan_last_code tells why.
+    OBROLAN_ERR_AUTH = 11,
+    /// The answer did not come in time.
+    OBROLAN_ERR_TIMEOUT = 12,
+    /// The client was closed, or has quit. Nothing more comes of it.
+    OBROLAN_ERR_CLOSED = 13,
+    /// The server answered ERROR: obrolan_last_code tells why. Nothing was changed there.
+    OBROLAN_ERR_REQUEST = 14,
+    /// What was reached does not speak the protocol.
+    OBROLAN_ERR_PROTOCOL = 15,
+    /// The operating system failed: a file, an address, a thread.
+    OBROLAN_ERR_IO = 16,
+    /// Too much waits already: requests for their answers, or events to be taken.
+    OBROLAN_ERR_LIMIT = 17,
+    /// The program's own progress function stopped the file.
+    OBROLAN_ERR_STOPPED = 18,
+    /// This process was forked from one that has used clients or servers. Their threads are not here.
+    OBROLAN_ERR_FORKED = 19,
 }
 
 use obrolan_result::*;
 
 impl obrolan_result {
-    const ALL: [obrolan_result; 10] = [
+    const ALL: [obrolan_result; 20] = [
         OBROLAN_OK,
         OBROLAN_ERR_HANDLE,
         OBROLAN_ERR_ARGUMENT,
@@ -54,6 +76,16 @@ impl obrolan_result {
         OBROLAN_ERR_CONFIG,
         OBROLAN_ERR_DAMAGED,
         OBROLAN_ERR_REFUSED,
+        OBROLAN_ERR_UNREACHABLE,
+        OBROLAN_ERR_AUTH,
+        OBROLAN_ERR_TIMEOUT,
+        OBROLAN_ERR_CLOSED,
+        OBROLAN_ERR_REQUEST,
+        OBROLAN_ERR_PROTOCOL,
+        OBROLAN_ERR_IO,
+        OBROLAN_ERR_LIMIT,
+        OBROLAN_ERR_STOPPED,
+        OBROLAN_ERR_FORKED,
     ];
 
     fn text(self) -> &'static CStr {
@@ -70,8 +102,20 @@ impl obrolan_result {
             }
             OBROLAN_ERR_MISUSE => c"the call does not fit what came before it",
             OBROLAN_ERR_CONFIG => c"the configuration cannot be kept",
-            OBROLAN_ERR_DAMAGED => c"what was stored is damaged, or does not belong together",
+            OBROLAN_ERR_DAMAGED => c"what was stored or fetched is damaged, or does not belong together",
             OBROLAN_ERR_REFUSED => c"the engine does not take the connection",
+            OBROLAN_ERR_UNREACHABLE => c"the server was not reached",
+            OBROLAN_ERR_AUTH => c"the server refused the login",
+            OBROLAN_ERR_TIMEOUT => c"the answer did not come in time",
+            OBROLAN_ERR_CLOSED => c"the client is closed: open a new one",
+            OBROLAN_ERR_REQUEST => c"the server refused the request",
+            OBROLAN_ERR_PROTOCOL => c"what was reached does not speak the chat protocol",
+            OBROLAN_ERR_IO => c"the operating system failed",
+            OBROLAN_ERR_LIMIT => c"too much waits already: take events, or wait for answers",
+            OBROLAN_ERR_STOPPED => c"the program stopped the file",
+            OBROLAN_ERR_FORKED => {
+                c"the handle is of the process that this one was forked from, and so are its threads: use it there"
+            }
         }
     }
 }
@@ -89,32 +133,65 @@ pub extern "C" fn obrolan_strerror(code: c_int) -> *const c_char {
 /// Empty if none has failed.
 ///
 /// It tells of every function, also of those that have no handle yet, and of calls with a bad one.
+/// Names and words of others may be in it: escape it where you show it.
 ///
 /// Ownership: the text is good until the next call of this thread fails, or the thread ends.
 /// Threads: each has its own. Since 0.1.0.
 #[unsafe(no_mangle)]
 pub extern "C" fn obrolan_last_error() -> *const c_char {
-    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+    last(|last| last.text.as_ptr())
 }
 
 thread_local! {
-    static LAST: RefCell<CString> = RefCell::default();
+    static LAST: RefCell<Last> = RefCell::default();
+}
+
+/// The last call of a thread that failed.
+#[derive(Default)]
+pub(crate) struct Last {
+    pub(crate) text: CString,
+    /// The number of the client it was made with, or 0.
+    pub(crate) client: usize,
+    pub(crate) refused: Option<Refusal>,
+}
+
+/// Why a server refused, in its own word and as the number of that.
+#[derive(Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: obrolan_code,
+    pub(crate) word: CString,
+}
+
+/// Looks at what is known of this thread's last call that failed. For a thread that is ending, that is nothing.
+pub(crate) fn last<R>(look: impl Fn(&Last) -> R) -> R {
+    LAST.try_with(|last| look(&last.borrow())).unwrap_or_else(|_| look(&Last::default()))
 }
 
 /// Why a call failed.
 pub(crate) struct Error {
     pub(crate) code: obrolan_result,
     text: Cow<'static, str>,
+    refused: Option<Refusal>,
 }
 
 impl Error {
     pub(crate) fn new(code: obrolan_result, text: impl Into<Cow<'static, str>>) -> Error {
-        Error { code, text: text.into() }
+        Error { code, text: text.into(), refused: None }
+    }
+
+    /// What a server refused.
+    pub(crate) fn refused(
+        code: obrolan_result,
+        text: impl Into<Cow<'static, str>>,
+        answer: &Response,
+    ) -> Error {
+        let word = to_c(answer.code_word().unwrap_or_default().to_owned());
+        Error { refused: Some(Refusal { code: obrolan_code::of(answer), word }), ..Error::new(code, text) }
     }
 
     /// The text, as C reads it.
     pub(crate) fn to_c(&self) -> CString {
-        CString::new(self.text.replace('\0', "\\0")).unwrap_or_default()
+        to_c(self.text.clone().into_owned())
     }
 
     fn of_panic(panic: &(dyn Any + Send)) -> Error {
@@ -122,6 +199,14 @@ impl Error {
         let text = text.unwrap_or("without a text");
         Error::new(OBROLAN_ERR_PANIC, format!("a bug in obrolan, please report it: {text}"))
     }
+}
+
+/// A text, as C reads it. The server refuses a NUL in what it passes on; another's shows as a replacement character.
+pub(crate) fn to_c(text: String) -> CString {
+    CString::new(text).unwrap_or_else(|error| {
+        let text = String::from_utf8_lossy(&error.into_vec()).replace('\0', "\u{fffd}");
+        CString::new(text).expect("there is no NUL any more")
+    })
 }
 
 /// An error of which nothing particular is known.
@@ -157,10 +242,16 @@ impl From<Refused> for Error {
 
 /// Does the work of an exported function: no panic leaves it, and the thread's last error is kept.
 pub(crate) fn ffi(work: impl FnOnce() -> Result<(), Error>) -> obrolan_result {
+    ffi_of(0, work)
+}
+
+/// The same, for a function on the client of that number.
+pub(crate) fn ffi_of(client: usize, work: impl FnOnce() -> Result<(), Error>) -> obrolan_result {
     let Err(error) = without_panic(work) else { return OBROLAN_OK };
+    let (text, code) = (error.to_c(), error.code);
     // A thread that is ending has no place for it any more.
-    let _ = LAST.try_with(|last| last.replace(error.to_c()));
-    error.code
+    let _ = LAST.try_with(|last| last.replace(Last { text, client, refused: error.refused }));
+    code
 }
 
 /// The text of a handle's last error, or why there is none.

@@ -14,7 +14,7 @@ pub extern "C" fn obrolan_version() -> *const c_char {
     VERSION.as_ptr().cast()
 }
 
-/// Whether the library has a feature: "engine" is the only one so far. NULL and unknown names are
+/// Whether the library has a feature: "engine", "client" or "server". NULL and unknown names are
 /// none.
 ///
 /// Threads: any. Since 0.1.0.
@@ -25,5 +25,5 @@ pub unsafe extern "C" fn obrolan_has(feature: *const c_char) -> bool {
     }
     // SAFETY: it is not NULL, and the caller vouches for the NUL at its end.
     let feature = unsafe { CStr::from_ptr(feature) };
-    feature == c"engine"
+    [c"engine", c"client", c"server"].contains(&feature)
 }

@@ -44,7 +44,8 @@ const CHAT: [&str; 9] = [
 
 #[test]
 fn come_back_as_in_rust() {
-    let functions = header::functions();
+    let mut functions = header::functions();
+    functions.retain(|name| !has_threads(name));
     let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
     let seeds = match env::var("OBROLAN_TEST_SEED") {
         Ok(seed) => vec![seed.parse().expect("OBROLAN_TEST_SEED is a number")],
@@ -73,6 +74,12 @@ fn come_back_as_in_rust() {
         let never: Vec<_> = outcomes.filter(|outcome| !seen.contains(outcome)).collect();
         assert!(never.is_empty(), "these never succeeded (true) or never failed (false): {never:?}");
     }
+}
+
+/// Whether a function is of what has threads of its own, so that no model tells what it does when: tests/c/client has those.
+fn has_threads(function: &str) -> bool {
+    let of = ["client", "server", "event", "response", "last_code"];
+    of.iter().any(|of| function.strip_prefix("obrolan_").is_some_and(|name| name.starts_with(of)))
 }
 
 /// Whether a run sees a function both succeed and fail.

@@ -13,20 +13,32 @@ fn source(name: &str) -> PathBuf {
 
 #[test]
 fn every_function_is_called_from_c() {
-    let calls = fs::read_to_string(source("every_function.c")).unwrap();
+    let programs = ["every_function.c", "every_client_function.c"];
+    let calls: String = programs.map(|name| fs::read_to_string(source(name)).unwrap()).concat();
     for function in header::functions() {
-        assert!(calls.contains(&format!("{function}(")), "every_function.c does not call {function}");
+        assert!(calls.contains(&format!("{function}(")), "neither of {programs:?} calls {function}");
     }
-    let scratch = scratch("every_function");
-    for language in LANGUAGES {
-        let program = scratch.join(format!("{language:?}"));
-        build(language, &source("every_function.c"), &program, &[]);
-        run(&mut Command::new(program));
+    for name in programs {
+        let scratch = scratch(name);
+        let (file, copy) = (source(name), scratch.join("copy"));
+        let run = |mut command: Command| {
+            if name == "every_client_function.c" {
+                run(command.arg(&file).arg(&copy));
+                assert!(fs::read(&copy).unwrap() == fs::read(&file).unwrap());
+            } else {
+                run(&mut command);
+            }
+        };
+        for language in LANGUAGES {
+            let program = scratch.join(format!("{language:?}"));
+            build(language, &file, &program, &[]);
+            run(Command::new(program));
+        }
+        let program = scratch.join("sanitized");
+        build(Language::C11, &file, &program, SANITIZED);
+        run(Command::new(program));
+        run(valgrind(&scratch.join("C11")));
     }
-    let program = scratch.join("sanitized");
-    build(Language::C11, &source("every_function.c"), &program, SANITIZED);
-    run(&mut Command::new(program));
-    run(&mut valgrind(&scratch.join("C11")));
 }
 
 /// A checker that sees nothing would find every program right.

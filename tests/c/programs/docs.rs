@@ -5,15 +5,15 @@ use std::{fs, path::Path, process::Command};
 use crate::c::{files, prefix, repository, run, scratch};
 
 /// A block of the page.
-struct Block {
+pub(crate) struct Block {
     line: usize,
-    language: String,
-    text: String,
+    pub(crate) language: String,
+    pub(crate) text: String,
     /// What stands before it.
     before: String,
 }
 
-fn blocks() -> Vec<Block> {
+pub(crate) fn blocks() -> Vec<Block> {
     let page = fs::read_to_string(repository().join("docs/embedding-c.md")).unwrap();
     let (mut blocks, mut before): (Vec<Block>, _) = (Vec::new(), String::new());
     let mut lines = (1..).zip(page.lines());
@@ -72,7 +72,7 @@ fn the_excerpts_are_of_programs_that_are_run() {
     let whole = |path: &Path| without_indent(&fs::read_to_string(path).unwrap());
     let examples = repository().join("tests/c/examples");
     let mut sources: Vec<_> = [files(&examples, "c"), files(&examples, "h")].concat();
-    sources.push(repository().join("tests/c/checked/every_function.c"));
+    sources.extend(files(&repository().join("tests/c/checked"), "c"));
     let sources: Vec<String> = sources.iter().map(|path| whole(path)).collect();
     let mut found = 0;
     for Block { line, language, text, .. } in blocks() {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    c::{Language, SANITIZED, build, files, repository, scratch, valgrind},
+    c::{Language, SANITIZED, build, ended, files, repository, scratch, terminate, valgrind},
     client::{Client, PATIENCE, id, text},
     random::Random,
 };
@@ -23,7 +23,7 @@ fn examples() -> PathBuf {
 }
 
 /// Has an example built, in a folder for a test.
-fn built(name: &str, folder: &str, language: Language, flags: &[&str]) -> PathBuf {
+pub(crate) fn built(name: &str, folder: &str, language: Language, flags: &[&str]) -> PathBuf {
     let program = scratch(&format!("{name}-{folder}")).join(name);
     build(language, &examples().join(name).with_extension("c"), &program, flags);
     program
@@ -33,7 +33,8 @@ fn built(name: &str, folder: &str, language: Language, flags: &[&str]) -> PathBu
 fn they_are_short_and_all_are_run() {
     let sources = files(&examples(), "c");
     let names: Vec<_> = sources.iter().map(|path| path.file_stem().unwrap()).collect();
-    assert_eq!(names, ["server"], "an example is run by a test here that is named after it");
+    let run = ["echo_bot", "event_loop", "files", "send", "server"];
+    assert_eq!(names, run, "an example is run by a test that is named after it, here or in clients.rs");
     for path in sources.iter().chain(&files(&examples(), "h")) {
         let lines = fs::read_to_string(path).unwrap().lines().count();
         assert!(lines < 100, "{} has {lines} lines", path.display());
@@ -70,16 +71,8 @@ impl Server {
     /// Ends it with SIGTERM.
     #[track_caller]
     fn stop(mut self) -> ExitStatus {
-        let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
-        assert!(kill.unwrap().success(), "the server was gone before SIGTERM");
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "the server does not end");
-            thread::sleep(Duration::from_millis(5));
-        }
+        terminate(&self.child);
+        ended(&mut self.child)
     }
 }
 

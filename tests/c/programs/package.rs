@@ -156,15 +156,13 @@ fn install_c_says_how_it_is_used() {
     assert!(said(&refused).contains("leave out --built to have it made"), "{}", said(&refused));
 }
 
-/// What the header says of defaults and of layouts, compiled.
-#[test]
-fn the_header_says_what_is_so() {
+/// What the header says of the defaults in a struct, as checks of a variable in C.
+fn defaults(variable: &str, of: &str) -> String {
     let text = header::text();
-    let (_, config) = text.split_once("size_t size;").expect("the configuration begins with its size");
-    let (config, _) = config.split_once("} obrolan_config;").expect("and ends");
-    let mut checks = String::new();
-    let mut comment = String::new();
-    for line in config.lines() {
+    let (fields, _) = text.split_once(&format!("}} {of};")).expect("the struct ends");
+    let (_, fields) = fields.rsplit_once("size_t size;").expect("and begins with its size");
+    let (mut checks, mut comment) = (String::new(), String::new());
+    for line in fields.lines() {
         let line = line.trim();
         let Some(field) = line.strip_suffix(';').and_then(|field| field.rsplit([' ', '*']).next()) else {
             comment += line.trim_matches(['/', '*', ' ']);
@@ -172,17 +170,22 @@ fn the_header_says_what_is_so() {
             continue;
         };
         let default = comment.split_once("Default: ").and_then(|(_, text)| text.trim().strip_suffix('.'));
-        match default {
-            Some(text) if text.starts_with('"') => {
-                writeln!(checks, "    CHECK(!strcmp(config.{field}, {text}));")
-            }
-            Some(number) => writeln!(checks, "    CHECK(config.{field} == {number});"),
-            None => writeln!(checks, "    CHECK(config.{field} == NULL);"),
-        }
-        .unwrap();
+        let check = match default {
+            Some(text) if text.starts_with('"') => format!("!strcmp({variable}.{field}, {text})"),
+            Some(number) => format!("{variable}.{field} == {number}"),
+            None => format!("{variable}.{field} == NULL"),
+        };
+        writeln!(checks, "    CHECK({check});").unwrap();
         comment.clear();
     }
-    assert!(checks.lines().count() > 30, "the header's defaults were not found:\n{checks}");
+    checks
+}
+
+/// What the header says of defaults and of layouts, compiled.
+#[test]
+fn the_header_says_what_is_so() {
+    let checks = defaults("config", "obrolan_config") + &defaults("options", "obrolan_client_options");
+    assert!(checks.lines().count() > 34, "the header's defaults were not found:\n{checks}");
     let source = format!(
         r#"
 #include <obrolan.h>
@@ -198,6 +201,10 @@ int main(void) {{
     memset(&config, 0xff, sizeof config);
     if (obrolan_config_default(&config, sizeof config) != OBROLAN_OK) return 2;
     CHECK(config.size == sizeof config);
+    obrolan_client_options options;
+    memset(&options, 0xff, sizeof options);
+    if (obrolan_client_options_default(&options, sizeof options) != OBROLAN_OK) return 2;
+    CHECK(options.size == sizeof options);
 {checks}
     CHECK(sizeof(obrolan_slice) == sizeof(struct iovec));
     CHECK(offsetof(obrolan_slice, data) == offsetof(struct iovec, iov_base));

@@ -5,9 +5,13 @@ use std::{
     ffi::OsStr,
     fs,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, ExitStatus, Output},
     sync::LazyLock,
+    thread,
+    time::{Duration, Instant},
 };
+
+use crate::client::PATIENCE;
 
 /// The repository's folder.
 pub(crate) fn repository() -> PathBuf {
@@ -82,7 +86,8 @@ pub(crate) fn valgrind(program: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["--quiet", "--leak-check=full", "--errors-for-leak-kinds=all", "--show-leak-kinds=all"]);
     let known = format!("--suppressions={}", repository().join("tests/c/valgrind.supp").display());
-    command.args([&known, "--error-exitcode=99"]).arg(program);
+    // So many frames that what is known is seen in them.
+    command.args([&known, "--num-callers=50", "--error-exitcode=99"]).arg(program);
     command
 }
 
@@ -100,6 +105,26 @@ pub(crate) fn output(command: &mut Command) -> Output {
     command.output().unwrap_or_else(|error| {
         panic!("{:?} does not start ({error}); tests/run installs what is missing", command.get_program())
     })
+}
+
+/// Sends a process SIGTERM.
+#[track_caller]
+pub(crate) fn terminate(child: &Child) {
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", child.id())).status();
+    assert!(kill.unwrap().success(), "the process was gone before SIGTERM");
+}
+
+/// Waits until a process has ended by itself.
+#[track_caller]
+pub(crate) fn ended(child: &mut Child) -> ExitStatus {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "the process does not end");
+        thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// What a command wrote.

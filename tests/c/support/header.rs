@@ -18,8 +18,11 @@ pub(crate) fn functions() -> BTreeSet<String> {
     let code = text.split("/*").map(|part| part.split_once("*/").map_or(part, |(_, code)| code));
     let words = code.flat_map(|code| code.split_inclusive([' ', '*', '(', '\n']));
     let called = words.filter_map(|word| word.strip_suffix('('));
-    let functions: BTreeSet<String> =
-        called.filter(|name| name.starts_with("obrolan_")).map(str::to_owned).collect();
+    // What ends in a bracket is the type of a pointer to a function.
+    let functions: BTreeSet<String> = called
+        .filter(|name| name.starts_with("obrolan_") && !name.ends_with(')'))
+        .map(str::to_owned)
+        .collect();
     assert!(!functions.is_empty(), "the header declares no function");
     functions
 }

@@ -136,7 +136,7 @@ async fn next(client: &mut Client, connection: &mut Connection) -> Result<Event,
             if let Some(event) = client.poll_event() {
                 return Ok(event);
             }
-            connection.pass(client).await.map_err(|lost| format!("the connection ended: {}", lost.0))?;
+            connection.pass(client).await.map_err(|lost| format!("the connection ended: {lost}"))?;
         }
     };
     let late = async {

@@ -138,10 +138,10 @@ impl<'a> Chat<'a> {
                 Wake::Line(Some(Err(why))) => self.complain(&why),
                 Wake::Line(None) => self.ended = Some(Instant::now()),
                 Wake::Passed(Ok(())) => {}
-                Wake::Passed(Err(Lost(why))) => {
+                Wake::Passed(Err(lost)) => {
                     // What came before the end still counts.
                     self.take_events()?;
-                    self.lose(&why)?;
+                    self.lose(&lost.to_string())?;
                 }
                 Wake::Connected(Ok(connection)) => {
                     self.link = Link::Up(connection);
@@ -200,7 +200,7 @@ impl<'a> Chat<'a> {
         match connection.is_quiet() {
             Ok(true) => self.ask(Asked::Ping, |client| client.request(&Request::Ping)),
             Ok(false) => {}
-            Err(Lost(why)) => self.lose(&why)?,
+            Err(lost) => self.lose(&lost.to_string())?,
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use obrolan::client::Client;
+use obrolan::client::{Client, ProtocolError, Response};
 use smol::{Async, Timer, future, net};
 
 use crate::config::Address;
@@ -33,8 +33,19 @@ pub(crate) struct Connection {
     asked: bool,
 }
 
-/// A connection's end, and why.
-pub(crate) struct Lost(pub(crate) String);
+/// A connection's end, and why. In words, it is for the person in front of the screen or for a log.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub(crate) enum Lost {
+    /// It was not made, or it broke off.
+    #[error("{0}")]
+    Gone(String),
+    /// The server does not speak the protocol.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The server refused the login for now.
+    #[error("the server did not let it in: {}", .0.reason())]
+    Refused(Response),
+}
 
 impl Connection {
     /// Connects to a server. The error is for the person in front of the screen.
@@ -80,11 +91,11 @@ impl Connection {
     pub(crate) fn exchange(&mut self, client: &mut Client) -> Result<(), Lost> {
         // Reading comes first: what a server said before it closed is there to be read, writing to it is an error.
         match self.stream.get_ref().read(&mut self.buffer) {
-            Ok(0) => return Err(Lost(CLOSED.to_owned())),
+            Ok(0) => return Err(Lost::Gone(CLOSED.to_owned())),
             Ok(n) => {
                 self.heard = Instant::now();
                 self.asked = false;
-                client.receive(&self.buffer[..n]).map_err(|error| Lost(error.to_string()))?;
+                client.receive(&self.buffer[..n])?;
             }
             Err(error) => later(error)?,
         }
@@ -114,7 +125,7 @@ impl Connection {
             return Ok(false);
         }
         if self.asked {
-            return Err(Lost("no sign of life from the server".to_owned()));
+            return Err(Lost::Gone("no sign of life from the server".to_owned()));
         }
         self.asked = true;
         Ok(true)
@@ -125,8 +136,8 @@ impl Connection {
 fn later(error: io::Error) -> Result<(), Lost> {
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted => Ok(()),
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Err(Lost(CLOSED.to_owned())),
-        _ => Err(Lost(error.to_string())),
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => Err(Lost::Gone(CLOSED.to_owned())),
+        _ => Err(Lost::Gone(error.to_string())),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn run(shared: &Shared, server: &Address, woken: &Receiver<()>,
     loop {
         let lost = match connect(shared, server, delay, woken).await {
             None => return,
-            Some(Err(why)) => Lost(why),
+            Some(Err(why)) => Lost::Gone(why),
             Some(Ok(connection)) => {
                 if anonymous {
                     shared.lock().connected(false);
@@ -42,9 +42,9 @@ pub(super) async fn run(shared: &Shared, server: &Address, woken: &Receiver<()>,
         }
         // One attempt that fails after the other is one outage.
         if !matches!(state.link, Link::Down(_)) {
-            state.queue.push(Event::Lost { why: lost.0.clone() });
+            state.queue.push(Event::Lost { why: lost.to_string() });
         }
-        state.link = Link::Down(lost.0);
+        state.link = Link::Down(lost);
         delay = backoff.next_delay();
         shared.changed();
     }

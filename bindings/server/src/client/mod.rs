@@ -47,7 +47,7 @@ pub use self::{
 };
 pub use obrolan::client::{Content, File, Message, RequestId, Response};
 use obrolan::{
-    client::{Client as Machine, Login, RequestError},
+    client::{Client as Machine, Login, ProtocolError, RequestError},
     wire::{NotEncodable, Request},
 };
 use smol::channel;
@@ -170,6 +170,12 @@ pub enum OpenError {
     /// The server was not reached.
     #[error("{0}")]
     Unreachable(String),
+    /// What was reached does not speak the protocol.
+    #[error(transparent)]
+    Protocol(#[from] ProtocolError),
+    /// The server refused the login for now: there were too many attempts, or it is busy.
+    #[error("the server did not let it in: {}", .0.reason())]
+    NotNow(Response),
     /// The server did not answer in time.
     #[error("the server did not answer in time; check that it is an obrolan server, and the network between")]
     Timeout,
@@ -242,7 +248,7 @@ impl Client {
                 state.queue.drop_first_login();
                 Some(Ok(()))
             }
-            (None, Link::Down(why)) => Some(Err(OpenError::Unreachable(why.clone()))),
+            (None, Link::Down(lost)) => Some(Err(lost.clone().into())),
             (None, Link::Begins) => None,
         });
         logged_in.unwrap_or(Err(OpenError::Timeout))
@@ -394,6 +400,16 @@ pub fn register(url: &Url, country: &str, name: &str, timeout: Duration) -> Resu
         Err(CallError::Timeout) => Err(OpenError::Timeout),
         Err(CallError::Request(RequestError::NotEncodable(error))) => Err(error.into()),
         Err(CallError::Request(error)) => unreachable!("the first request of a client has room: {error}"),
+    }
+}
+
+impl From<Lost> for OpenError {
+    fn from(lost: Lost) -> OpenError {
+        match lost {
+            Lost::Gone(why) => OpenError::Unreachable(why),
+            Lost::Protocol(error) => OpenError::Protocol(error),
+            Lost::Refused(response) => OpenError::NotNow(response),
+        }
     }
 }
 

@@ -42,13 +42,13 @@ pub(super) struct State {
 }
 
 /// How it stands with the connection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) enum Link {
     /// No attempt has come to an end yet.
     Begins,
     Up,
     /// Why not.
-    Down(String),
+    Down(Lost),
 }
 
 enum Purpose {
@@ -225,7 +225,7 @@ impl State {
             match told {
                 Told::LoggedIn { resumed } => self.connected(resumed),
                 Told::LoginFailed { response } if response.is_temporary() => {
-                    result = Err(Lost(format!("the server did not let it in: {}", response.reason())));
+                    result = Err(Lost::Refused(response));
                 }
                 Told::LoginFailed { response } => self.end(Ended::Refused(response)),
                 Told::Response { id, response } => {
@@ -259,7 +259,7 @@ impl State {
             }
             Purpose::Event => self.queue.push(Event::Response { id, response }),
             // Without a session no message comes any more. A new connection brings a new one.
-            Purpose::SignOfLife if own_ended => return Err(Lost("the session has ended".to_owned())),
+            Purpose::SignOfLife if own_ended => return Err(Lost::Gone("the session has ended".to_owned())),
             Purpose::SignOfLife => {}
             Purpose::Confirm => {
                 let Confirmations { wanted, asked, done } = &mut self.confirmations;

@@ -1,7 +1,8 @@
 //! Clients of real servers that come and go.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Write as _},
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
     thread,
@@ -126,6 +127,33 @@ fn a_login_that_cannot_be() {
     let silent = url(silent.local_addr().unwrap(), "ann");
     let late = Client::open(&silent, &Options::default(), Duration::from_millis(50));
     assert!(matches!(late, Err(OpenError::Timeout)));
+    // One of another protocol, which greets.
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ann = url(stranger.local_addr().unwrap(), "ann");
+    thread::scope(|scope| {
+        scope.spawn(|| stranger.accept().unwrap().0.write_all(b"SSH-2.0-x\r\n").unwrap());
+        let strange = Client::open(&ann, &Options::default(), PATIENCE);
+        assert!(matches!(strange, Err(OpenError::Protocol(ProtocolError::NotAResponse { .. }))));
+    });
+}
+
+#[test]
+fn a_login_that_cannot_be_yet() {
+    let server = serve("listen = '127.0.0.1:0'\nstorage = 'memory'\naccounts.throttle_loopback = true");
+    let ann = url(server.local_addr(), "ann");
+    let response = (0..100)
+        .find_map(|_| match Client::open(&ann, &Options::default(), PATIENCE).err().unwrap() {
+            OpenError::Ended(_) => None,
+            OpenError::NotNow(response) => Some(response),
+            other => panic!("{other}"),
+        })
+        .expect("not so many attempts are let through");
+    assert_eq!(response.code(), Some(Code::Throttled));
+    let refused = OpenError::NotNow(response).to_string();
+    assert!(
+        refused.starts_with("the server did not let it in: too many attempts; try again in "),
+        "{refused}"
+    );
 }
 
 #[test]

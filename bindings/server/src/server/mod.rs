@@ -14,7 +14,7 @@ mod signal;
 use std::{
     future::Future,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::PathBuf,
     rc::Rc,
     thread,
@@ -36,7 +36,7 @@ use hub::Hub;
 /// use obrolan_server::{config::ServerConfig, server::Server};
 /// let config = ServerConfig::from_toml("listen = '127.0.0.1:0'\nstorage = 'memory'", "example").unwrap();
 /// let server = Server::bind(&config).unwrap().spawn().unwrap();
-/// println!("it listens on {}", server.local_addr());
+/// println!("clients on this machine reach it at {}", server.url());
 /// server.stop().unwrap();
 /// ```
 pub struct Server {
@@ -248,6 +248,12 @@ impl RunningServer {
         self.local_addr
     }
 
+    /// Where clients on this machine reach it: `obrolan://127.0.0.1:8889`, say.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("obrolan://{}", reachable(self.local_addr))
+    }
+
     /// Stops it gracefully and waits until it has.
     ///
     /// # Errors
@@ -269,6 +275,15 @@ impl Drop for RunningServer {
             // Whoever wants to know how it went calls stop.
             let _ = thread.join();
         }
+    }
+}
+
+/// The address by which clients on this machine reach a server that listens there.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        other => other,
     }
 }
 
