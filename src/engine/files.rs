@@ -96,7 +96,9 @@ impl Engine {
         }
         self.check_quota(actor.user, end, end, size)?;
         self.check_part_room(&bytes, size - offset)?;
-        let upload = self.uploads.work_on(&key, self.now).no;
+        let upload = self.uploads.work_on(&key, self.now);
+        upload.coming = end;
+        let upload = upload.no;
         let then = Pending::Upload { conn: actor.conn, key, offset, len: bytes.len() };
         self.ask_file(Ask::AppendUpload { upload, offset, bytes }, then);
         Ok(())

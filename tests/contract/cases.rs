@@ -364,3 +364,20 @@ fn parts_on_their_way_to_the_host_are_bounded() {
     assert!(world.frames(1)[2].contains("busy"), "{:?}", world.frames(1));
     assert!(ask(&mut world, 1, part.trim())[0].contains("\"size\":75"));
 }
+
+#[test]
+fn parts_on_their_way_count_against_the_quota() {
+    let limits = Limits { user_files: 10, ..Limits::default() };
+    let mut world = world(&["ann"], limits);
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    world.say(0, b"UPLOAD a.txt MTIzNDU2\n");
+    world.say(other, format!("UPLOAD {sid} b.txt MTIzNDU2\n").as_bytes());
+    world.settle();
+    assert!(world.frames(0)[2].contains("\"size\":6"), "{:?}", world.frames(0));
+    assert!(world.frames(other)[0].contains("quota_exceeded"), "{:?}", world.frames(other));
+    // One that takes the place of what was there counts once.
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIzNDU2Nzg5MA== 0")[0].contains("\"size\":10"));
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIz 0")[0].contains("\"size\":3"));
+    assert!(ask(&mut world, 0, "UPLOAD b.txt MTIzNDU2")[0].contains("\"size\":6"));
+}
