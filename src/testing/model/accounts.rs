@@ -52,12 +52,21 @@ impl Model {
         Ok((session, held.user))
     }
 
-    /// Ends the sessions that were unused for too long.
+    /// Ends the sessions and drops the uploads that were unused for too long.
     pub(in crate::testing) fn end_unused(&mut self, config: &Config, now: Time) {
+        self.drop_unused_uploads(now);
         let over = self.sessions.iter().filter(|(_, held)| now > session_end(config, held.used));
         for session in over.map(|(session, _)| *session).collect::<Vec<_>>() {
             self.end_session(session);
         }
+    }
+
+    /// Opens a session and returns its number.
+    pub(in crate::testing) fn open_session(&mut self, user: usize, now: Time) -> u64 {
+        self.last_number += 1;
+        self.sessions.insert(self.last_number, Session { user, used: now, group: None });
+        self.users[user].sessions.push(self.last_number);
+        self.last_number
     }
 
     pub(super) fn end_session(&mut self, session: u64) {
@@ -133,9 +142,7 @@ impl Model {
         while self.users[user].sessions.len() >= config.limits.sessions_per_user {
             self.end_session(self.users[user].sessions[0]);
         }
-        self.last_number += 1;
-        self.sessions.insert(self.last_number, Session { user, used: now, group: None });
-        self.users[user].sessions.push(self.last_number);
+        self.open_session(user, now);
         Ok(ok(Kind::Auth, Value::Null))
     }
 

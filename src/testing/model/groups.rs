@@ -1,6 +1,6 @@
 //! Groups.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,8 @@ use crate::{
 pub(super) struct Group {
     pub(super) name: String,
     pub(super) key: String,
-    pub(super) members: BTreeSet<usize>,
+    /// Each with the last message of the realm before they joined: what came later is theirs to read.
+    pub(super) members: BTreeMap<usize, u64>,
 }
 
 impl Model {
@@ -27,7 +28,7 @@ impl Model {
         }
         self.check_group_room(asked.config, me)?;
         self.last_number += 1;
-        let added = Group { name: name.to_owned(), key, members: BTreeSet::from([me]) };
+        let added = Group { name: name.to_owned(), key, members: BTreeMap::from([(me, self.last_message)]) };
         self.groups.insert(self.last_number, added);
         self.sessions.get_mut(&session).expect("it acts").group = Some(self.last_number);
         Ok(ok(asked.kind, Value::Null))
@@ -36,14 +37,14 @@ impl Model {
     pub(super) fn join_group(&mut self, asked: Asked<'_>, name: &str) -> Result<Reply, Code> {
         let (session, me) = asked.actor?;
         let (no, group) = self.group_at(asked.config, name)?;
-        if group.members.contains(&me) {
+        if group.members.contains_key(&me) {
             return Err(Code::AlreadyMember);
         }
         if group.members.len() >= asked.config.limits.group_members {
             return Err(Code::Busy);
         }
         self.check_group_room(asked.config, me)?;
-        self.groups.get_mut(&no).expect("it was found").members.insert(me);
+        self.groups.get_mut(&no).expect("it was found").members.insert(me, self.last_message);
         self.sessions.get_mut(&session).expect("it acts").group = Some(no);
         Ok(ok(asked.kind, Value::Null))
     }
@@ -51,7 +52,7 @@ impl Model {
     pub(super) fn leave_group(&mut self, asked: Asked<'_>, name: &str) -> Result<Reply, Code> {
         let (_, me) = asked.actor?;
         let (no, group) = self.group_at(asked.config, name)?;
-        if !group.members.contains(&me) {
+        if !group.members.contains_key(&me) {
             return Err(Code::NotMember);
         }
         let left = self.groups.get_mut(&no).expect("it was found");
@@ -71,17 +72,17 @@ impl Model {
                 current.and_then(|no| self.groups.get(&no)).ok_or(Code::NoSuchGroup)?
             }
         };
-        if !group.members.contains(&me) {
+        if !group.members.contains_key(&me) {
             return Err(Code::NotMember);
         }
-        let members = group.members.iter().map(|member| &self.users[*member]);
+        let members = group.members.keys().map(|member| &self.users[*member]);
         let names = sorted(members.map(|user| (user.key.clone(), user.name.clone())));
         Ok(ok(asked.kind, json!({"groups": names, "members": names})))
     }
 
     /// The names of a user's groups, in order.
     pub(in crate::testing) fn groups_of(&self, user: usize) -> Vec<String> {
-        let held = self.groups.values().filter(|group| group.members.contains(&user));
+        let held = self.groups.values().filter(|group| group.members.contains_key(&user));
         sorted(held.map(|group| (group.key.clone(), group.name.clone())))
     }
 

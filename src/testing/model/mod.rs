@@ -3,8 +3,11 @@
 //! It has no journal, no connections and no subscriptions; the [referee](super::referee) adds those.
 
 mod accounts;
+mod files;
 mod groups;
+mod history;
 mod messages;
+mod once;
 mod realms;
 
 use std::collections::BTreeMap;
@@ -12,12 +15,15 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 pub(super) use accounts::{Session, User};
+pub(super) use files::Sending;
+use files::{Key, Upload};
 use groups::Group;
 pub(super) use messages::Message;
+use messages::To;
 
 use super::rules::{error, help, ok};
 use crate::{
-    Config, Time,
+    Ask, Config, Time,
     wire::{Code, Kind, Line, Request, SessionParam},
 };
 
@@ -31,6 +37,11 @@ pub(super) struct Model {
     realms: BTreeMap<String, Value>,
     pub(super) messages: BTreeMap<u64, Message>,
     pub(super) last_message: u64,
+    /// Messages that no mailbox holds, in the order they are forgotten where there is little room for them.
+    released: Vec<u64>,
+    uploads: BTreeMap<Key, Upload>,
+    /// What requests with a dedupe key were answered, and when.
+    answers: BTreeMap<(usize, String), (Time, Value)>,
     /// The last number given to a session or a group, none of them twice.
     pub(super) last_number: u64,
 }
@@ -39,6 +50,8 @@ pub(super) struct Model {
 pub(super) enum Reply {
     /// This response.
     Now(Value),
+    /// This response once more, to a request that is repeated with its dedupe key.
+    Again(Value),
     /// That response, once this is done.
     Later(Pending),
 }
@@ -46,11 +59,99 @@ pub(super) enum Reply {
 /// What a request waits for.
 #[derive(Clone)]
 pub(super) enum Pending {
-    Register { user: String, password: String, country: String, name: String },
-    Auth { user: Option<usize>, password: String, right: Option<String> },
-    OldPassword { session: u64, password: String, right: String, new: String },
-    NewPassword { session: u64, new: String },
-    Inbox { ids: Vec<u64>, more: bool },
+    Register {
+        user: String,
+        password: String,
+        country: String,
+        name: String,
+    },
+    Auth {
+        user: Option<usize>,
+        password: String,
+        right: Option<String>,
+    },
+    OldPassword {
+        session: u64,
+        password: String,
+        right: String,
+        new: String,
+    },
+    NewPassword {
+        session: u64,
+        new: String,
+    },
+    Inbox {
+        ids: Vec<u64>,
+        more: bool,
+    },
+    /// The messages that could be shown, the newest first; `known` unless they were to be those before a message that there is not.
+    History {
+        older: Vec<u64>,
+        limit: usize,
+        known: bool,
+    },
+    Upload {
+        key: Key,
+        offset: usize,
+        bytes: Vec<u8>,
+    },
+    KeepFile(Sending),
+    StoreFile(Sending),
+    GetFile {
+        sha256: [u8; 32],
+        offset: usize,
+        length: usize,
+        fields: Value,
+    },
+}
+
+impl Pending {
+    /// Whether this is what has to be asked for.
+    pub(super) fn is_asked_by(&self, ask: &Ask) -> bool {
+        match (self, ask) {
+            (
+                Pending::Register { password, .. } | Pending::NewPassword { new: password, .. },
+                Ask::HashPassword { password: asked, .. },
+            )
+            | (Pending::OldPassword { password, .. }, Ask::VerifyPassword { password: asked, .. }) => {
+                asked.expose() == password
+            }
+            (Pending::Auth { user, password, .. }, Ask::VerifyPassword { password: asked, .. }) => {
+                user.is_none() || asked.expose() == password
+            }
+            (Pending::Inbox { ids, .. }, Ask::ReadMessages { ids: asked, .. }) => {
+                asked.iter().map(|id| id.0).eq(ids.iter().copied())
+            }
+            (Pending::History { limit, .. }, Ask::ReadHistory { limit: asked, .. }) => asked == limit,
+            (Pending::Upload { offset, bytes, .. }, Ask::AppendUpload { offset: at, bytes: asked, .. }) => {
+                *at == *offset as u64 && asked == bytes
+            }
+            (Pending::KeepFile(sending), Ask::AppendUpload { offset: 0, bytes, .. }) => {
+                *bytes == sending.bytes
+            }
+            (Pending::StoreFile(_), Ask::FinishUpload { .. }) => true,
+            (
+                Pending::GetFile { sha256, offset, length, .. },
+                Ask::ReadFile { sha256: asked, offset: at, length: long },
+            ) => sha256 == asked && *at == *offset as u64 && length == long,
+            _ => false,
+        }
+    }
+
+    pub(super) fn is_about_password(&self) -> bool {
+        matches!(
+            self,
+            Pending::Register { .. }
+                | Pending::Auth { .. }
+                | Pending::OldPassword { .. }
+                | Pending::NewPassword { .. }
+        )
+    }
+
+    /// Whether it goes on without its connection: what is uploaded is the user's.
+    pub(super) fn outlives_connection(&self) -> bool {
+        matches!(self, Pending::Upload { .. } | Pending::KeepFile(_) | Pending::StoreFile(_))
+    }
 }
 
 /// Where a request comes from.
@@ -77,24 +178,30 @@ struct Asked<'a> {
 
 impl Model {
     /// Answers a request.
-    pub(super) fn request(&mut self, config: &Config, from: From<'_>, line: &Line<'_>) -> Reply {
+    pub(super) fn request(
+        &mut self,
+        config: &Config,
+        from: From<'_>,
+        line: &Line<'_>,
+        dedupe: Option<&str>,
+    ) -> Reply {
         let kind = line.request.kind();
         let actor = match kind.spec().session {
             SessionParam::ByForm | SessionParam::ByCount => self.actor(config, from, line.session),
             SessionParam::Unused | SessionParam::Own => Err(Code::NoSession),
         };
-        let reply = self.handle(Asked { config, from, kind, actor }, line.request);
+        let reply = self.once(Asked { config, from, kind, actor }, line.request, dedupe);
         reply.unwrap_or_else(|code| Reply::Now(error(Some(kind), code)))
     }
 
-    /// Goes on with a request when what it waits for is done; `bodies` is how many messages were read.
+    /// Goes on with a request when what it waits for is done; `read` is how many messages were read.
     pub(super) fn go_on(
         &mut self,
         config: &Config,
         now: Time,
         kind: Kind,
         pending: Pending,
-        bodies: usize,
+        read: usize,
     ) -> Reply {
         let reply = match pending {
             Pending::Register { user, password, country, name } => {
@@ -109,13 +216,35 @@ impl Model {
             }
             Pending::NewPassword { session, new } => self.password_changed(session, new),
             Pending::Inbox { ids, more } => {
-                Ok(self.inbox_read(&ids[..bodies.min(ids.len())], more || bodies < ids.len()))
+                Ok(self.inbox_read(&ids[..read.min(ids.len())], more || read < ids.len()))
             }
+            Pending::History { .. } => self.history_read(pending, read),
+            Pending::Upload { .. } => self.uploaded(pending),
+            Pending::KeepFile(sending) => Ok(Reply::Later(Pending::StoreFile(sending))),
+            Pending::StoreFile(sending) => self.stored(config, now, sending),
+            Pending::GetFile { fields, .. } => Ok(ok(kind, fields)),
         };
         reply.unwrap_or_else(|code| Reply::Now(error(Some(kind), code)))
     }
 
-    fn handle(&mut self, asked: Asked<'_>, request: Request<'_>) -> Result<Reply, Code> {
+    fn once(&mut self, asked: Asked<'_>, request: Request<'_>, dedupe: Option<&str>) -> Result<Reply, Code> {
+        let Some(key) = dedupe else { return self.handle(asked, request, None) };
+        if let Some(response) = self.answered_before(asked, key)? {
+            return Ok(Reply::Again(response));
+        }
+        let reply = self.handle(asked, request, dedupe)?;
+        if let Reply::Now(response) = &reply {
+            self.remember(asked.actor?.1, key, asked.from.now, response);
+        }
+        Ok(reply)
+    }
+
+    fn handle(
+        &mut self,
+        asked: Asked<'_>,
+        request: Request<'_>,
+        dedupe: Option<&str>,
+    ) -> Result<Reply, Code> {
         match request {
             Request::Ping | Request::Quit => Ok(ok(asked.kind, Value::Null)),
             Request::Help { request } => help(request),
@@ -133,16 +262,30 @@ impl Model {
                 Ok(ok(asked.kind, Value::Null))
             }
             Request::Whoami => self.whoami(asked),
-            Request::Send { to, text } => self.send(asked, to, text),
-            Request::SendGroup { group, text } => self.send_group(asked, group, text),
-            Request::Inbox { after } => self.inbox(asked, after.unwrap_or(0)),
-            Request::History { .. }
-            | Request::Upload { .. }
-            | Request::SendFile { .. }
-            | Request::SendGroupFile { .. }
-            | Request::GetFile { .. } => {
-                unreachable!("not among a scenario's requests: those have transcripts")
+            Request::Send { to, text } => {
+                asked.actor?;
+                let to = To::User(self.user_at(asked.config, to)?);
+                self.send(asked, to, text)
             }
+            Request::SendGroup { group, text } => {
+                asked.actor?;
+                let to = To::Group(self.group_at(asked.config, group)?.0);
+                self.send(asked, to, text)
+            }
+            Request::SendFile { to, filename, base64 } => {
+                asked.actor?;
+                let to = To::User(self.user_at(asked.config, to)?);
+                self.send_file(asked, to, filename, base64, dedupe)
+            }
+            Request::SendGroupFile { group, filename, base64 } => {
+                asked.actor?;
+                let to = To::Group(self.group_at(asked.config, group)?.0);
+                self.send_file(asked, to, filename, base64, dedupe)
+            }
+            Request::Upload { filename, base64, offset } => self.upload(asked, filename, base64, offset),
+            Request::GetFile { id, offset, length } => self.get_file(asked, id, offset, length),
+            Request::Inbox { after } => self.inbox(asked, after.unwrap_or(0)),
+            Request::History { with, before, limit } => self.history(asked, with, before, limit),
             Request::Ack { id } => self.ack(asked, id),
             Request::Subscribe { after } => {
                 asked.actor?;

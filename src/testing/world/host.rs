@@ -15,14 +15,17 @@ impl World {
         }
     }
 
-    /// Some of the asked work is done: the one at `at`.
+    /// Some of the asked work is done: the one at `at`, or what has to be done before it.
     pub fn answer(&mut self, at: usize, work: Work) {
+        // What is asked about one upload is done in order.
+        let first = |upload| self.asked.iter().position(|(_, ask)| upload_of(ask) == Some(upload));
+        let at = upload_of(&self.asked[at].1).and_then(first).unwrap_or(at);
         let (ticket, ask) = self.asked.remove(at);
         let (answer, before) = (self.work(&ask, work), self.asked.len());
         self.engine.answer(self.now, ticket, answer.clone()).expect("it was asked, and it fits");
         self.drain();
         let asks = self.asked[before..].to_vec();
-        self.referee(|referee, now, seq| referee.answered(ticket, &answer, &asks, now, seq));
+        self.referee(&asks, |referee, call| referee.answered(ticket, &answer, call));
         self.pump();
     }
 
@@ -49,7 +52,7 @@ impl World {
         self.now = self.now.after(ms);
         self.engine.handle_timeout(self.now);
         self.drain();
-        self.referee(|referee, now, seq| referee.waited(now, seq));
+        self.referee(&[], |referee, call| referee.waited(call));
         assert!(self.engine.poll_timeout().is_none_or(|next| next > self.now), "a timer that does not stop");
         self.pump();
     }
@@ -64,7 +67,7 @@ impl World {
     /// Everybody is asked to leave.
     pub fn shutdown(&mut self) {
         self.engine.shutdown(self.now);
-        self.referee(|referee, _, _| referee.stopping());
+        self.referee(&[], |referee, _| referee.stopping());
         self.pump();
     }
 
@@ -76,7 +79,7 @@ impl World {
             (self.failed, self.failed_once) = (true, true);
             self.disk.durable = last;
             self.engine.persist_failed(self.now, Seq(last.0 + 1)).expect("it is on its way");
-            self.referee(|referee, _, _| referee.failed(last));
+            self.referee(&[], |referee, _| referee.failed(last));
             self.pump();
         }
     }
@@ -91,7 +94,7 @@ impl World {
             self.snapshots.retain(|snapshot| snapshot.seq.0 <= last);
             self.engine.restore(self.now, recovered).expect("the store had failed, and all is there");
             self.failed = false;
-            self.referee(|referee, _, _| referee.restored(Seq(last)));
+            self.referee(&[], |referee, _| referee.restored(Seq(last)));
             self.pump();
         }
     }
@@ -117,5 +120,15 @@ impl World {
                 return;
             }
         }
+    }
+}
+
+/// The upload that some work is about.
+fn upload_of(ask: &Ask) -> Option<u64> {
+    match *ask {
+        Ask::AppendUpload { upload, .. } | Ask::FinishUpload { upload } | Ask::DropUpload { upload } => {
+            Some(upload)
+        }
+        _ => None,
     }
 }

@@ -6,7 +6,7 @@ mod peers;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    referee::Referee,
+    referee::{Call, Referee},
     store::Disk,
     terms::{Escaped, Feed, Happened},
 };
@@ -60,7 +60,7 @@ pub struct World {
     numbers: BTreeMap<ConnId, usize>,
     pub(super) disk: Disk,
     pub(super) asked: Vec<(Ticket, Ask)>,
-    files: MemoryFiles,
+    pub(super) files: MemoryFiles,
     /// Connections that take bytes again.
     ready: VecDeque<usize>,
     failed: bool,
@@ -212,10 +212,10 @@ impl World {
         &self.snapshots
     }
 
-    fn referee(&mut self, tell: impl FnOnce(&mut Referee, Time, Seq)) {
-        let last = self.journal().0;
+    fn referee(&mut self, asks: &[(Ticket, Ask)], tell: impl FnOnce(&mut Referee, Call<'_>)) {
+        let (now, seq) = (self.now, self.journal().0);
         if let Some(referee) = &mut self.referee {
-            tell(referee, self.now, last);
+            tell(referee, Call { asks, now, seq });
         }
     }
 

@@ -33,7 +33,7 @@ impl World {
             gone: false,
             begun: Seq(0),
         });
-        self.referee(|referee, _, _| referee.connected());
+        self.referee(&[], |referee, _| referee.connected());
         self.pump();
         Ok(conn)
     }
@@ -122,7 +122,7 @@ impl World {
                     told.expect("the connection is open");
                     self.drain();
                     let asks = self.asked[before..].to_vec();
-                    self.referee(|referee, now, seq| referee.took_end(conn, &asks, now, seq));
+                    self.referee(&asks, |referee, call| referee.took_end(conn, call));
                 }
                 return;
             }
@@ -138,7 +138,7 @@ impl World {
             let before = self.asked.len();
             self.drain();
             let (asks, taken) = (self.asked[before..].to_vec(), &piece[..received.consumed]);
-            self.referee(|referee, now, seq| referee.took(conn, taken, &asks, now, seq));
+            self.referee(&asks, |referee, call| referee.took(conn, taken, call));
         }
     }
 
