@@ -51,11 +51,15 @@ impl Engine {
             self.respond(actor.conn, kind, |out| out.extend_from_slice(&response));
             return Ok(true);
         }
-        if self.state.has_answered(actor.user, self.config.limits.dedupe_keys, self.now) {
-            return Err(Code::Busy.into());
-        }
+        self.check_key_room(actor.user)?;
         self.once = Some(Once { user: actor.user, key: key.into(), kind, file: None });
         Ok(false)
+    }
+
+    /// Whether another of a user's requests can be remembered by its key.
+    pub(super) fn check_key_room(&self, user: UserNo) -> Result<(), Failure> {
+        let full = self.state.has_answered(user, self.config.limits.dedupe_keys, self.now);
+        if full { Err(Code::Busy.into()) } else { Ok(()) }
     }
 
     /// Hands `commit` the record, with the key and the response of the request that makes it if it has a key.

@@ -85,25 +85,30 @@ impl<'a> Structured<'a> {
         let request = fields.iter().position(|(name, _)| name == "request").map(|at| fields.remove(at).1);
         let Some(Scalar::Text(request)) = request else { return Err(error(None, Code::BadJson)) };
         let kind = Kind::from_name(&request).ok_or(error(None, Code::UnknownRequest))?;
-        let bad = error(Some(kind), Code::BadParameters);
         let mut parsed =
             Structured { kind, values: [const { None }; MOST], session: None, tag: None, dedupe: None };
+        let mut well = true;
         for (name, value) in fields {
             let params = kind.spec().params;
             if let Some(at) = params.iter().position(|param| param.name == name) {
                 parsed.values[at] = Some(value);
                 continue;
             }
-            let short = |text: &Cow<'_, str>| (1..=MAX_TAG).contains(&text.len());
             match (&*name, value) {
                 ("sid" | "tag" | "dedupe", Scalar::Null) => {}
                 ("sid", Scalar::Text(sid)) => parsed.session = Some(sid),
-                ("tag", Scalar::Text(text)) if short(&text) => parsed.tag = Some(Tag::Text(text)),
-                ("tag", Scalar::Number(number)) => parsed.tag = Some(Tag::Number(number)),
-                ("dedupe", Scalar::Text(key)) if short(&key) => parsed.dedupe = Some(key),
-                ("sid" | "tag" | "dedupe", _) => return Err(bad),
+                ("tag", value) => {
+                    parsed.tag = value.tag();
+                    well &= parsed.tag.is_some();
+                }
+                ("dedupe", Scalar::Text(key)) if is_short(&key) => parsed.dedupe = Some(key),
+                ("sid" | "dedupe", _) => well = false,
                 _ => return Err(error(None, Code::BadJson)),
             }
+        }
+        // Only when all members are known, so that their order does not matter.
+        if !well {
+            return Err(error(Some(kind), Code::BadParameters));
         }
         Ok(parsed)
     }
@@ -134,6 +139,66 @@ impl<'a> Structured<'a> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.kind
+    }
+}
+
+impl Tag<'_> {
+    /// The tag of a line that [`Structured::parse`] refuses, if it is a JSON object with one tag: its sender tells responses apart by
+    /// their tags, and so that to a mistake too.
+    ///
+    /// ```
+    /// use obrolan::wire::Tag;
+    /// assert_eq!(Tag::of_refused(br#"{"request":"DANCE","tag":7}"#), Some(Tag::Number(7)));
+    /// assert_eq!(Tag::of_refused(br#"{"request":"DANCE","tag":7"#), None);
+    /// ```
+    #[must_use]
+    pub fn of_refused(line: &[u8]) -> Option<Tag<'static>> {
+        let TagAlone(tag) = serde_json::from_slice(line).ok()?;
+        tag.and_then(|tag| tag).map(Tag::into_owned)
+    }
+}
+
+/// Whether a text may be a tag or a dedupe key.
+fn is_short(text: &str) -> bool {
+    (1..=MAX_TAG).contains(&text.len())
+}
+
+impl<'a> Scalar<'a> {
+    fn tag(self) -> Option<Tag<'a>> {
+        match self {
+            Scalar::Text(text) if is_short(&text) => Some(Tag::Text(text)),
+            Scalar::Number(number) => Some(Tag::Number(number)),
+            _ => None,
+        }
+    }
+}
+
+/// Of an object's members those named `tag`: `None` if there is none, `Some(None)` if there is no one tag.
+struct TagAlone<'a>(Option<Option<Tag<'a>>>);
+
+impl<'de> Deserialize<'de> for TagAlone<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = TagAlone<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TagAlone<'de>, A::Error> {
+                let mut found = None;
+                while let Some((Text(name), value)) = map.next_entry::<_, Scalar<'de>>()? {
+                    if name == "tag" {
+                        found = Some(if found.is_none() { value.tag() } else { None });
+                    }
+                }
+                Ok(TagAlone(found))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
     }
 }
 
@@ -257,6 +322,8 @@ mod tests {
             (r#"{"request":"PING","tag":1,"tag":1}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","sid":null,"sid":null}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","colour":"red"}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","tag":[],"colour":"red"}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","tag":null,"tag":1}"#, Some(Code::BadJson)),
             (r#"{"request":"SEND","to":"\ud800","text":"x"}"#, Some(Code::BadJson)),
             (r#"{"request":"ACK","id":1e999}"#, Some(Code::BadJson)),
             (r#"{"request":"HALO"}"#, Some(Code::UnknownRequest)),
@@ -279,6 +346,22 @@ mod tests {
         assert_eq!(code(&deep), Some(Code::BadJson));
         let long = format!(r#"{{"request":"PING","tag":"{}"}}"#, "x".repeat(MAX_TAG + 1));
         assert_eq!(code(&long), Some(Code::BadParameters));
+    }
+
+    #[test]
+    fn who_is_refused_is_told_by_its_tag() {
+        for (json, tag) in [
+            (r#"{"tag":"a\u00e9","request":"DANCE"}"#, Some(Tag::Text("a\u{e9}".into()))),
+            (r#"{"request":"PING","tag":7,"colour":"red"}"#, Some(Tag::Number(7))),
+            (r#"{"request":"PING","tag":7,"dedupe":{}}"#, Some(Tag::Number(7))),
+            (r#"{"request":"PING","tag":7,"tag":7}"#, None),
+            (r#"{"request":"PING","tag":[7]}"#, None),
+            (r#"{"request":"PING","tag":""}"#, None),
+            (r#"{"request":"PING","tag":7"#, None),
+            (r#"{"request":"PING"}"#, None),
+        ] {
+            assert_eq!(Tag::of_refused(json.as_bytes()), tag, "{json}");
+        }
     }
 
     proptest! {

@@ -403,3 +403,37 @@ fn a_list_of_users_that_is_too_long_goes_on_from_its_last_name() {
     // As many as an answer holds are all.
     assert!(ask(&mut world, conn, "LIST_USERS user00000").remove(0) == list(1..10_001, ""));
 }
+
+#[test]
+fn parts_on_their_way_count_against_the_quota() {
+    let limits = Limits { user_files: 10, ..Limits::default() };
+    let mut world = world(&["ann"], limits);
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    world.say(0, b"UPLOAD a.txt MTIzNDU2\n");
+    world.say(other, format!("UPLOAD {sid} b.txt MTIzNDU2\n").as_bytes());
+    world.settle();
+    assert!(world.frames(0)[2].contains("\"size\":6"), "{:?}", world.frames(0));
+    assert!(world.frames(other)[0].contains("quota_exceeded"), "{:?}", world.frames(other));
+    // One that takes the place of what was there counts once.
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIzNDU2Nzg5MA== 0")[0].contains("\"size\":10"));
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIz 0")[0].contains("\"size\":3"));
+    assert!(ask(&mut world, 0, "UPLOAD b.txt MTIzNDU2")[0].contains("\"size\":6"));
+}
+
+#[test]
+fn files_on_their_way_leave_no_more_keys_than_a_user_may_have() {
+    let limits = Limits { dedupe_keys: 1, ..Limits::default() };
+    let mut world = world(&["ann", "bob"], limits);
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    for (conn, key) in [(0, "one"), (other, "two")] {
+        let line = format!(
+            "{{\"request\":\"SEND_FILE\",\"sid\":\"{sid}\",\"to\":\"bob\",\"filename\":\"a\",\"base64\":\"eA==\",\"dedupe\":\"{key}\"}}\n"
+        );
+        world.say(conn, line.as_bytes());
+    }
+    world.settle();
+    assert!(world.frames(0)[2].contains("file terkirim"), "{:?}", world.frames(0));
+    assert!(world.frames(other)[0].contains("busy"), "{:?}", world.frames(other));
+}

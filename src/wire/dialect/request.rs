@@ -86,6 +86,13 @@ impl Reading {
         let canonical =
             alias.map_or_else(|| name.to_ascii_uppercase(), |(_, canonical)| (*canonical).to_owned());
         let verbatim = |words: &Words<'_>| [canonical.as_bytes(), words.0.as_bytes()].concat().into();
+        // Whatever it is, it is no request, and none is to be made of what stands around a NUL.
+        if text.contains('\0') {
+            return match canonical.as_str() {
+                INBOX_GROUP => Reading::Wrong(Kind::Inbox, Code::BadParameters),
+                _ => Reading::Plain(verbatim(&words)),
+            };
+        }
         // The session, then the parameters after it.
         let mut after = words.clone();
         let session = after.next().filter(|word| SessionId::is_form(word));

@@ -193,6 +193,13 @@ fn the_inbox_is_grouped_by_sender_and_confirmed() {
 }
 
 #[test]
+fn a_message_that_is_damaged_is_not_confirmed() {
+    let page = messages(&[message(3, "ann", None), "{\"id\":4".to_owned()], false);
+    let answer = play(&mut classic(), "inbox", &[("WHOAMI", ME), ("INBOX", &page)]).unwrap();
+    assert!(answer.contains("unavailable"), "{answer}");
+}
+
+#[test]
 fn the_inbox_of_a_group_confirms_no_other_message() {
     let first = messages(&[message(1, "ann", Some("g")), message(2, "ann", Some("h"))], true);
     let second = messages(&[message(4, "cay", Some("G"))], false);
