@@ -51,9 +51,6 @@ impl Engine {
             self.respond(actor.conn, kind, |out| out.extend_from_slice(&response));
             return Ok(true);
         }
-        if self.state.has_answered(actor.user, self.config.limits.dedupe_keys, self.now) {
-            return Err(Code::Busy.into());
-        }
         self.once = Some(Once { user: actor.user, key: key.into(), kind, file: None });
         Ok(false)
     }
@@ -71,6 +68,7 @@ impl Engine {
             None => Object::ok(&mut response, kind.spec().ok).end_frame(),
         }
         let record = Box::new(record.clone());
-        commit(self, &Record::Once { user, key: &key, time: self.now, response: &response, record })
+        let limit = self.config.limits.dedupe_keys as u64;
+        commit(self, &Record::Once { user, key: &key, time: self.now, limit, response: &response, record })
     }
 }
