@@ -1193,8 +1193,8 @@ typedef struct {
   /** Groups that a user is in. Default: 1000. */
   size_t groups_per_user;
   /**
-   * Requests of a user that are remembered by their dedupe keys for 24 hours; one with another
-   * key is answered busy. Default: 100000.
+   * Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest
+   * make room. Default: 100000.
    */
   size_t dedupe_keys;
   /** Accounts. Default: 1000000. */

@@ -260,7 +260,7 @@ class Limits:
 
     @property
     def dedupe_keys(self) -> int:
-        """Requests of a user that are remembered by their dedupe keys for 24 hours; a request with another key is answered "busy"."""
+        """Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest make room."""
 
     @property
     def users(self) -> int:

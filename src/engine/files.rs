@@ -198,13 +198,10 @@ impl Engine {
         }
         let held = self.state.session(session).filter(|held| held.user == user);
         held.ok_or(Code::NoSession)?;
-        if let Some(once) = &once {
-            if let Some(response) = once.answered(&self.state, self.now) {
-                let response = response.to_vec();
-                self.respond(conn, kind, |out| out.extend_from_slice(&response));
-                return Ok(());
-            }
-            self.check_key_room(user)?;
+        if let Some(response) = once.as_ref().and_then(|once| once.answered(&self.state, self.now)) {
+            let response = response.to_vec();
+            self.respond(conn, kind, |out| out.extend_from_slice(&response));
+            return Ok(());
         }
         let recipients = self.check_recipient(user, to)?;
         self.check_quota(user, size, charge(size, recipients), 0)?;

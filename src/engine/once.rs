@@ -51,15 +51,8 @@ impl Engine {
             self.respond(actor.conn, kind, |out| out.extend_from_slice(&response));
             return Ok(true);
         }
-        self.check_key_room(actor.user)?;
         self.once = Some(Once { user: actor.user, key: key.into(), kind, file: None });
         Ok(false)
-    }
-
-    /// Whether another of a user's requests can be remembered by its key.
-    pub(super) fn check_key_room(&self, user: UserNo) -> Result<(), Failure> {
-        let full = self.state.has_answered(user, self.config.limits.dedupe_keys, self.now);
-        if full { Err(Code::Busy.into()) } else { Ok(()) }
     }
 
     /// Hands `commit` the record, with the key and the response of the request that makes it if it has a key.
@@ -75,6 +68,7 @@ impl Engine {
             None => Object::ok(&mut response, kind.spec().ok).end_frame(),
         }
         let record = Box::new(record.clone());
-        commit(self, &Record::Once { user, key: &key, time: self.now, response: &response, record })
+        let limit = self.config.limits.dedupe_keys as u64;
+        commit(self, &Record::Once { user, key: &key, time: self.now, limit, response: &response, record })
     }
 }

@@ -66,13 +66,18 @@ pub(super) fn is_classic(line: &[u8]) -> bool {
     words.next().is_some_and(|name| lower(name) && name[0] != b'_')
 }
 
-/// The content of a file that comes as a line of its own: one word of base64, perhaps as Python writes bytes, and no request.
-pub(super) fn content(line: &[u8]) -> Option<String> {
-    let word = std::str::from_utf8(line).ok()?.trim_matches(' ');
-    let content = unwrapped(word);
-    let request = Kind::from_name(word).is_some() || ALIASES.iter().any(|(alias, _)| *alias == word);
-    let base64 = content.chars().all(|c| c.is_ascii_alphanumeric() || "+/=".contains(c));
-    (base64 && !content.is_empty() && (content != word || !request)).then(|| content.to_owned())
+/// The content of a file that comes as a line of its own, perhaps as Python writes bytes: whatever has no request's name.
+pub(super) fn content(line: &[u8]) -> Option<Vec<u8>> {
+    let Ok(text) = std::str::from_utf8(line) else { return Some(line.to_vec()) };
+    let name = text.split(' ').find(|word| !word.is_empty()).unwrap_or_default();
+    let request = Kind::from_name(name).is_some() || ALIASES.iter().any(|(alias, _)| *alias == name);
+    (!request && !text.starts_with('{')).then(|| unwrapped(text.trim_matches(' ')).as_bytes().to_vec())
+}
+
+/// Whether that may be a content which nobody waits for any more: one word of base64.
+pub(super) fn is_base64(content: &[u8]) -> bool {
+    let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    !content.is_empty() && content.iter().all(base64)
 }
 
 /// Base64 without the `b'…'` around it.

@@ -420,20 +420,3 @@ fn parts_on_their_way_count_against_the_quota() {
     assert!(ask(&mut world, 0, "UPLOAD a.txt MTIz 0")[0].contains("\"size\":3"));
     assert!(ask(&mut world, 0, "UPLOAD b.txt MTIzNDU2")[0].contains("\"size\":6"));
 }
-
-#[test]
-fn files_on_their_way_leave_no_more_keys_than_a_user_may_have() {
-    let limits = Limits { dedupe_keys: 1, ..Limits::default() };
-    let mut world = world(&["ann", "bob"], limits);
-    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
-    let other = world.connect(Peer::Local).unwrap();
-    for (conn, key) in [(0, "one"), (other, "two")] {
-        let line = format!(
-            "{{\"request\":\"SEND_FILE\",\"sid\":\"{sid}\",\"to\":\"bob\",\"filename\":\"a\",\"base64\":\"eA==\",\"dedupe\":\"{key}\"}}\n"
-        );
-        world.say(conn, line.as_bytes());
-    }
-    world.settle();
-    assert!(world.frames(0)[2].contains("file terkirim"), "{:?}", world.frames(0));
-    assert!(world.frames(other)[0].contains("busy"), "{:?}", world.frames(other));
-}

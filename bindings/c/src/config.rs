@@ -95,8 +95,8 @@ pub struct obrolan_config {
     pub group_members: usize,
     /// Groups that a user is in. Default: 1000.
     pub groups_per_user: usize,
-    /// Requests of a user that are remembered by their dedupe keys for 24 hours; one with another
-    /// key is answered busy. Default: 100000.
+    /// Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest
+    /// make room. Default: 100000.
     pub dedupe_keys: usize,
     /// Accounts. Default: 1000000.
     pub users: usize,

@@ -118,7 +118,7 @@ part! {
         group_members: usize,
         /// Groups that a user is in.
         groups_per_user: usize,
-        /// Requests of a user that are remembered by their dedupe keys for 24 hours; a request with another key is answered "busy".
+        /// Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest make room.
         dedupe_keys: usize,
         /// Accounts.
         users: usize,

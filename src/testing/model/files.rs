@@ -187,17 +187,14 @@ impl Model {
         if !self.sessions.contains_key(&session) {
             return Err(Code::NoSession);
         }
-        if let Some(key) = &once {
-            if let Some(response) = self.response_to(me, key, now) {
-                return Ok(Reply::Now(response));
-            }
-            self.check_key_room(config, me, now)?;
+        if let Some(response) = once.as_ref().and_then(|key| self.response_to(me, key, now)) {
+            return Ok(Reply::Now(response));
         }
         let recipients = self.check_recipient(config, me, to)?;
         self.check_quota(config, me, bytes.len(), charge(bytes.len(), recipients), None)?;
         let reply = self.deliver(config, now, actor, to, Content::File { name: &name, bytes });
         if let (Some(key), Reply::Now(response)) = (&once, &reply) {
-            self.remember(me, key, now, response);
+            self.remember(config, me, key, now, response);
         }
         Ok(reply)
     }

@@ -20,6 +20,7 @@ use files::{Key, Upload};
 use groups::Group;
 pub(super) use messages::Message;
 use messages::To;
+use once::Answered;
 
 use super::rules::{error, help, ok};
 use crate::{
@@ -41,7 +42,7 @@ pub(super) struct Model {
     released: Vec<u64>,
     uploads: BTreeMap<Key, Upload>,
     /// What requests with a dedupe key were answered, and when.
-    answers: BTreeMap<(usize, String), (Time, Value)>,
+    answers: Vec<Answered>,
     /// The last number given to a session or a group, none of them twice.
     pub(super) last_number: u64,
 }
@@ -236,7 +237,7 @@ impl Model {
         }
         let reply = self.handle(asked, request, dedupe)?;
         if let Reply::Now(response) = &reply {
-            self.remember(asked.actor?.1, key, asked.from.now, response);
+            self.remember(asked.config, asked.actor?.1, key, asked.from.now, response);
         }
         Ok(reply)
     }

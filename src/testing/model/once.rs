@@ -8,6 +8,15 @@ use crate::{Config, Time, testing::rules::changes_one_thing, wire::Code};
 /// How long a key is remembered, in milliseconds.
 const DAY: u64 = 24 * 3_600_000;
 
+/// What a user's request with a key was answered.
+#[derive(Clone)]
+pub(super) struct Answered {
+    user: usize,
+    key: String,
+    time: Time,
+    response: Value,
+}
+
 impl Model {
     /// What the request was answered the first time; `None` if this is the first.
     pub(super) fn answered_before(&self, asked: Asked<'_>, key: &str) -> Result<Option<Value>, Code> {
@@ -15,25 +24,24 @@ impl Model {
             return Err(Code::BadParameters);
         }
         let (_, me) = asked.actor?;
-        let response = self.response_to(me, key, asked.from.now);
-        if response.is_none() {
-            self.check_key_room(asked.config, me, asked.from.now)?;
-        }
-        Ok(response)
+        Ok(self.response_to(me, key, asked.from.now))
     }
 
     pub(super) fn response_to(&self, user: usize, key: &str, now: Time) -> Option<Value> {
-        let held = self.answers.get(&(user, key.to_owned()));
-        held.filter(|(time, _)| now.since(*time) < DAY).map(|(_, response)| response.clone())
+        let held = self
+            .answers
+            .iter()
+            .find(|held| held.user == user && held.key == key && now.since(held.time) < DAY);
+        held.map(|held| held.response.clone())
     }
 
-    pub(super) fn check_key_room(&self, config: &Config, user: usize, now: Time) -> Result<(), Code> {
-        let own =
-            self.answers.iter().filter(|((other, _), (time, _))| *other == user && now.since(*time) < DAY);
-        if own.count() >= config.limits.dedupe_keys { Err(Code::Busy) } else { Ok(()) }
-    }
-
-    pub(super) fn remember(&mut self, user: usize, key: &str, now: Time, response: &Value) {
-        self.answers.insert((user, key.to_owned()), (now, response.clone()));
+    /// Remembers a response. Of those of the same user, the oldest makes room.
+    pub(super) fn remember(&mut self, config: &Config, user: usize, key: &str, now: Time, response: &Value) {
+        self.answers.retain(|held| now.since(held.time) < DAY);
+        if self.answers.iter().filter(|held| held.user == user).count() >= config.limits.dedupe_keys {
+            let oldest = self.answers.iter().position(|held| held.user == user);
+            self.answers.remove(oldest.expect("there are some"));
+        }
+        self.answers.push(Answered { user, key: key.to_owned(), time: now, response: response.clone() });
     }
 }

@@ -82,8 +82,8 @@ struct Conn {
 enum Block {
     #[default]
     None,
-    /// For this line, which is answered so if it does not come.
-    Due(Vec<u8>, Value),
+    /// For this line, which is answered so if it does not come until then.
+    Due(Vec<u8>, Value, Time),
     /// For a line that was answered without.
     Late,
 }
@@ -184,6 +184,7 @@ impl Referee {
         if !self.failed {
             self.model.end_unused(&self.config, call.now);
         }
+        self.give_up_contents(call);
         self.called(call.seq);
     }
 
@@ -205,7 +206,7 @@ impl Referee {
         }
         for conn in &mut self.conns {
             conn.replayed = true;
-            if let Block::Due(_, answer) = &mut conn.block {
+            if let Block::Due(_, answer, _) = &mut conn.block {
                 let kind = Some(Kind::SendFile);
                 *answer = with_classic_fields(kind, error(kind, Code::Unavailable));
             }

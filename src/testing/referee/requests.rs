@@ -12,6 +12,9 @@ use crate::{
     wire::{Code, Kind, Line, Request, Structured},
 };
 
+/// How long the content of a file is waited for, in milliseconds.
+const CONTENT: u64 = 10_000;
+
 impl Referee {
     /// The engine took bytes, at most to the end of a line.
     pub(in crate::testing) fn took(&mut self, conn: usize, bytes: &[u8], call: Call<'_>) {
@@ -85,12 +88,12 @@ impl Referee {
     fn classic_line(&mut self, conn: usize, line: &[u8], call: Call<'_>) {
         let content = classic::content(line);
         match (&self.conns[conn].block, content) {
-            (Block::Due(file, _), Some(content)) => {
-                let line = [&**file, b" ", content.as_bytes()].concat();
+            (Block::Due(file, ..), Some(content)) => {
+                let line = [&**file, b" ", &*content].concat();
                 self.conns[conn].block = Block::None;
                 return self.handle(conn, Doing::Plain, Next::Line(line), call);
             }
-            (Block::Late, Some(_)) => {
+            (Block::Late, Some(content)) if classic::is_base64(&content) => {
                 self.conns[conn].block = Block::None;
                 return;
             }
@@ -108,10 +111,27 @@ impl Referee {
 
     /// A classic request that waited for its content is answered without.
     pub(super) fn no_content_follows(&mut self, conn: usize, made: Seq) {
-        if let Block::Due(_, answer) = std::mem::take(&mut self.conns[conn].block) {
+        if let Block::Due(_, answer, _) = std::mem::take(&mut self.conns[conn].block) {
             let kind = Some(Kind::SendFile);
             let exchange = Exchange::answered(kind, self.gate(kind, made), answer);
             self.expect(conn, Exchange { classic: true, ..exchange });
+        }
+    }
+
+    /// Time has passed: a content that has not begun to come is not waited for any longer.
+    pub(super) fn give_up_contents(&mut self, call: Call<'_>) {
+        for conn in 0..self.conns.len() {
+            let held = &mut self.conns[conn];
+            match &mut held.block {
+                Block::Due(.., until) if *until <= call.now && !held.partial.is_empty() => {
+                    *until = call.now.after(CONTENT);
+                }
+                Block::Due(.., until) if *until <= call.now => {
+                    self.no_content_follows(conn, call.seq);
+                    self.conns[conn].block = Block::Late;
+                }
+                _ => {}
+            }
         }
     }
 
@@ -156,7 +176,7 @@ impl Referee {
                     next = Next::Answer(exchange.kind, answer);
                 }
                 Next::Due(line, answer) => {
-                    self.conns[conn].block = Block::Due(line, answer);
+                    self.conns[conn].block = Block::Due(line, answer, call.now.after(CONTENT));
                     return;
                 }
             }

@@ -126,7 +126,7 @@ settings! {
         /// Groups a user may be in.
         groups_per_user: usize = 1_000;
 
-        /// Requests of a user that are remembered by their dedupe keys for 24 hours; beyond it the answer is "busy".
+        /// Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest make room.
         dedupe_keys: usize = 100_000;
 
         /// Accounts.
