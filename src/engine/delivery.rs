@@ -29,8 +29,10 @@ impl Engine {
             self.subscribers.resize_with(user + 1, Vec::new);
         }
         self.subscribers[user].push(actor.conn);
-        // Beyond the last message nothing is known: whoever names a message to come would miss those before it.
-        let cursor = MessageId(after.unwrap_or(0)).min(self.state.last_message());
+        // Beyond the last message nothing is known: whoever names a message to come would miss those before it. They are told
+        // where the subscription begins instead, and so can go on from there on another connection.
+        let (after, last) = (MessageId(after.unwrap_or(0)), self.state.last_message());
+        let cursor = after.min(last);
         if let Some(held) = self.connections.get_mut(actor.conn) {
             held.subscription = Some(Subscription {
                 user: actor.user,
@@ -41,7 +43,10 @@ impl Engine {
                 gap_told: 0,
             });
         }
-        self.succeed(actor.conn, Kind::Subscribe);
+        self.respond(actor.conn, Kind::Subscribe, |out| {
+            let answer = Object::ok(out, Kind::Subscribe.spec().ok);
+            if after > last { answer.field("after", &last.0) } else { answer }.end_frame();
+        });
         self.replay(actor.conn);
     }
 

@@ -42,19 +42,7 @@ impl Engine {
         key: &str,
     ) -> Result<bool, Failure> {
         // Only what changes something needs a key; others that send one expect something that there is not.
-        let makes_one_change = matches!(
-            kind,
-            Kind::Send
-                | Kind::SendGroup
-                | Kind::SendFile
-                | Kind::SendGroupFile
-                | Kind::AddGroup
-                | Kind::JoinGroup
-                | Kind::LeaveGroup
-                | Kind::Ack
-                | Kind::AddRealm
-        );
-        if !makes_one_change {
+        if !kind.takes_key() {
             return Err(Code::BadParameters.into());
         }
         let actor = actor?;

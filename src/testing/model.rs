@@ -249,7 +249,11 @@ impl Model {
                 self.users[me].gap = 0;
                 Ok(ok(kind, none))
             }
-            Request::Subscribe { .. } => actor.map(|_| ok(kind, none)),
+            Request::Subscribe { after } => {
+                actor?;
+                let beyond = after.is_some_and(|after| after > self.last_message);
+                Ok(ok(kind, if beyond { json!({"after": self.last_message}) } else { none }))
+            }
             Request::AddGroup { group } => {
                 actor?;
                 let key = names::key(group).ok_or(Code::InvalidName)?.into_owned();

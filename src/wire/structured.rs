@@ -328,6 +328,31 @@ mod tests {
         }
 
         #[test]
+        fn what_is_encoded_reads_back(
+            row in 0..REQUESTS.len(),
+            texts in prop::collection::vec("[ -~é\\r\\n\0]{0,12}|[a-z]{1,8}", MOST),
+            given in prop::collection::vec(any::<bool>(), MOST),
+            number: u64,
+            key in prop::option::of("[ -~]{1,8}"),
+        ) {
+            let values = std::array::from_fn(|at| match REQUESTS[row].params.get(at) {
+                Some(param) if param.optional && !given[at] => Value::Absent,
+                Some(param) if param.shape == Shape::Number => Value::Number(number),
+                Some(_) => Value::Text(&texts[at]),
+                None => Value::Absent,
+            });
+            let request = Request::new(REQUESTS[row].kind, values);
+            let mut line = Vec::new();
+            if request.encode_structured(key.as_deref(), &mut line).is_err() {
+                prop_assert!(line.is_empty());
+                return Ok(());
+            }
+            let structured = Structured::parse(line.strip_suffix(b"\n").unwrap()).unwrap();
+            prop_assert_eq!(structured.line(), Ok(Line { session: None, request }));
+            prop_assert_eq!(structured.dedupe.as_deref(), key.as_deref());
+        }
+
+        #[test]
         fn any_text_parses_or_fails(text in r#"\{"request":"[A-Z_]{4}","[a-z]{2,6}":.{0,12}\}?"#) {
             let _ = Structured::parse(text.as_bytes()).map(|parsed| parsed.line().is_ok());
         }

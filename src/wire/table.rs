@@ -229,6 +229,23 @@ impl Kind {
         // Comparing lengths first leaves one or two candidates: no slower than hashing, and there is no second table.
         REQUESTS.iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).map(|spec| spec.kind)
     }
+
+    /// Whether it may have a dedupe key: it makes one change, and a repetition would make it again.
+    #[must_use]
+    pub fn takes_key(self) -> bool {
+        matches!(
+            self,
+            Kind::Send
+                | Kind::SendGroup
+                | Kind::SendFile
+                | Kind::SendGroupFile
+                | Kind::AddGroup
+                | Kind::JoinGroup
+                | Kind::LeaveGroup
+                | Kind::Ack
+                | Kind::AddRealm
+        )
+    }
 }
 
 impl Spec {

@@ -14,11 +14,8 @@ use obrolan::{
 };
 use smol::{Timer, future};
 
-use super::{
-    link::Connection,
-    show::{escaped, reason},
-};
-use crate::{cli::ChatArgs, config::Address};
+use super::show::{escaped, reason};
+use crate::{cli::ChatArgs, client::Connection, config::Address};
 
 /// How long a server may take to make an account or to check a password.
 const PATIENCE: Duration = Duration::from_secs(30);

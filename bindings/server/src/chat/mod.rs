@@ -5,7 +5,6 @@
 //! line as `TIME FROM TO TEXT`, a group's `TO` being `#GROUP`, and the exit code is 1 if anything was refused.
 
 mod enter;
-mod link;
 mod show;
 mod talk;
 mod terminal;

@@ -12,13 +12,16 @@ use obrolan::{
 use smol::{Timer, future};
 
 use super::{
-    link::{Attempt, Connection, Lost, attempt},
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
     transfers::{News, Transfers},
     typed::{HELP, Typed},
 };
-use crate::{cli::Conversation, config::Address};
+use crate::{
+    cli::Conversation,
+    client::{Attempt, Connection, Lost, attempt},
+    config::Address,
+};
 
 /// So many requests may wait for answers before the next line is read.
 const IN_FLIGHT: usize = 1000;

@@ -184,7 +184,7 @@ fn a_refused_line_of_a_pipe_is_told_and_the_others_go_on() {
         notices,
         [
             "not sent to #g: you are not in that group; /join it first",
-            "the parameter text of SEND_GROUP cannot be written on a line: it has a line break or a NUL in it",
+            "the parameter text of SEND_GROUP cannot be written on a line: it has a NUL in it",
         ]
     );
 }

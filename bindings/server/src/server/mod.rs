@@ -26,6 +26,7 @@ use smol::{Async, LocalExecutor, channel, future};
 use crate::{
     config::{Address, ServerConfig, Storage},
     store::{FileStore, Loaded, SqliteStore, Store, StoreError, Worker},
+    threads,
 };
 use hub::Hub;
 
@@ -217,7 +218,7 @@ impl Server {
         served
     }
 
-    /// Serves on a thread of its own, in this process.
+    /// Serves on threads of its own, in this process, whose signals they leave to others.
     ///
     /// # Errors
     /// The system has no thread to give.
@@ -228,7 +229,7 @@ impl Server {
             // Being told and being let go are the same.
             let _ = stopped.recv().await;
         };
-        let thread = thread::Builder::new().name("obrolan".to_owned()).spawn(|| self.run(until))?;
+        let thread = threads::spawn("obrolan", || self.run(until))?;
         Ok(RunningServer { local_addr, stop: Some(stop), thread: Some(thread) })
     }
 }
