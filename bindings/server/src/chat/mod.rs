@@ -4,6 +4,8 @@
 //! conversation given on the command line (or, without one, a line as it would be typed), messages come out one a
 //! line as `TIME FROM TO TEXT`, a group's `TO` being `#GROUP`, and the exit code is 1 if anything was refused.
 
+mod above;
+mod bar;
 mod enter;
 mod show;
 mod talk;
@@ -44,15 +46,18 @@ async fn chat(args: &ChatArgs) -> Result<bool, String> {
     let may_ask = io::stdin().is_terminal();
     let for_people = may_ask && io::stdout().is_terminal();
     let Entered { client, connection, user } = enter(args, may_ask).await?;
-    let (screen, input) = if for_people {
+    let look = Look { plain: !for_people, color: args.color && for_people };
+    let (screen, input, bars) = if for_people {
         println!(
             "You are {} on {}. Times are UTC. /help lists what you can type.",
             escaped(&user),
             args.server
         );
-        terminal::terminal().map_err(|error| format!("cannot use the terminal ({error})"))?
+        terminal::terminal(look).map_err(|error| format!("cannot use the terminal ({error})"))?
     } else {
-        terminal::pipes().map_err(|error| format!("cannot read standard input ({error})"))?
+        let (screen, input) =
+            terminal::pipes().map_err(|error| format!("cannot read standard input ({error})"))?;
+        (screen, input, None)
     };
     // Its numbers only spread the attempts of many clients; they need not be secret, or there at all.
     let seed = getrandom::u64().unwrap_or_else(|_| std::process::id().into());
@@ -62,7 +67,8 @@ async fn chat(args: &ChatArgs) -> Result<bool, String> {
         connection,
         backoff: Backoff::new(seed, LONGEST_PAUSE),
         conversation: args.conversation.clone(),
-        look: Look { plain: !for_people, color: args.color && for_people },
+        look,
+        bars,
     };
     Chat::new(start, screen, input).run().await
 }

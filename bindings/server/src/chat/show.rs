@@ -121,7 +121,7 @@ impl Look {
         lines.collect()
     }
 
-    fn styled(self, style: Style, text: &str) -> String {
+    pub(super) fn styled(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }

@@ -12,6 +12,7 @@ use obrolan::{
 use smol::{Timer, future};
 
 use super::{
+    bar::Bars,
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
     transfers::{News, Transfers},
@@ -38,6 +39,8 @@ pub(super) struct Start<'a> {
     pub(super) backoff: Backoff,
     pub(super) conversation: Option<Conversation>,
     pub(super) look: Look,
+    /// For files on their way, if the screen can show bars.
+    pub(super) bars: Option<Bars>,
 }
 
 /// A chat under way.
@@ -82,7 +85,7 @@ enum Wake {
 
 impl<'a> Chat<'a> {
     pub(super) fn new(start: Start<'a>, screen: Screen, input: Input) -> Chat<'a> {
-        let Start { server, client, connection, backoff, conversation, look } = start;
+        let Start { server, client, connection, backoff, conversation, look, bars } = start;
         Chat {
             server,
             client,
@@ -95,7 +98,7 @@ impl<'a> Chat<'a> {
             verbatim: look.plain && conversation.is_some(),
             conversation,
             asked: VecDeque::new(),
-            transfers: Transfers::default(),
+            transfers: Transfers::new(bars),
             page: String::new(),
             shown: 0,
             confirmed: 0,
@@ -108,6 +111,8 @@ impl<'a> Chat<'a> {
     /// it cannot go on.
     pub(super) async fn run(mut self) -> Result<bool, String> {
         let result = self.talk().await;
+        // A bar goes while the editor is there to take it away.
+        drop(self.transfers);
         self.input.end().await;
         result
     }
@@ -206,6 +211,7 @@ impl<'a> Chat<'a> {
             return Ok(());
         }
         self.client.disconnected();
+        self.transfers.disconnected();
         if self.client.is_finished() { Ok(()) } else { self.reconnect(why) }
     }
 
@@ -229,6 +235,7 @@ impl<'a> Chat<'a> {
             match event {
                 Event::LoggedIn { .. } => {
                     self.backoff.reset();
+                    self.transfers.connected();
                     if std::mem::take(&mut self.failures) > 0 {
                         self.notice("connected again")?;
                     }

@@ -124,7 +124,8 @@ fn chat(look: Look, conversation: Option<Conversation>, scripts: &[&[Step]]) -> 
         smol::block_on(async {
             let Entered { client, connection, .. } = enter(&args, false).await?;
             let backoff = Backoff::new(1, 10);
-            let start = Start { server: &server, client, connection, backoff, conversation, look };
+            let start =
+                Start { server: &server, client, connection, backoff, conversation, look, bars: None };
             Chat::new(start, screen, Input::of(lines)).run().await
         })
     });

@@ -22,7 +22,10 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::show::{bytes, escaped, named, reason};
+use super::{
+    bar::{Bar, Bars},
+    show::{bytes, escaped, named, reason},
+};
 use crate::cli::Conversation;
 
 /// Bytes of a file in one request.
@@ -41,7 +44,6 @@ const ANEW: u32 = 3;
 const QUIET: Duration = Duration::from_secs(5);
 
 /// What there is to do, in its order, and the files that may be fetched.
-#[derive(Default)]
 pub(super) struct Transfers {
     queue: VecDeque<Transfer>,
     /// A request of the first waits for its answer.
@@ -49,6 +51,7 @@ pub(super) struct Transfers {
     /// The server is busy; not before then.
     paused: Option<Instant>,
     known: VecDeque<File>,
+    bars: Option<Bars>,
 }
 
 /// What an answer means to the person.
@@ -67,7 +70,9 @@ struct Transfer {
     offset: u64,
     size: u64,
     began: Option<Instant>,
-    /// When the person last heard of it.
+    /// Goes with the transfer.
+    bar: Option<Bar>,
+    /// When the person last heard of it, where there is no bar.
     told: Instant,
     pauses: u32,
     way: Way,
@@ -105,6 +110,11 @@ enum Step {
 }
 
 impl Transfers {
+    /// None yet. Without bars, [`News`] say how far a file is.
+    pub(super) fn new(bars: Option<Bars>) -> Transfers {
+        Transfers { queue: VecDeque::new(), asked: false, paused: None, known: VecDeque::new(), bars }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -116,6 +126,24 @@ impl Transfers {
     /// When to ask for the [`next_line`](Self::next_line) again though nothing has happened.
     pub(super) fn paused(&self) -> Option<Instant> {
         self.paused
+    }
+
+    /// The connection is lost; the files wait for the next.
+    pub(super) fn disconnected(&self) {
+        if let Some(bar) = self.bar() {
+            bar.stop();
+        }
+    }
+
+    /// There is a connection again.
+    pub(super) fn connected(&self) {
+        if let Some(bar) = self.bar() {
+            bar.go_on();
+        }
+    }
+
+    fn bar(&self) -> Option<&Bar> {
+        self.queue.front()?.bar.as_ref()
     }
 
     /// Remembers the file of a message.
@@ -187,7 +215,8 @@ impl Transfers {
             return Err(format!("{WAITING} files are on their way; wait until some are through"));
         }
         let told = Instant::now();
-        self.queue.push_back(Transfer { title, offset: 0, size, began: None, told, pauses: 0, way });
+        let (began, bar) = (None, None);
+        self.queue.push_back(Transfer { title, offset: 0, size, began, bar, told, pauses: 0, way });
         Ok(())
     }
 
@@ -197,7 +226,11 @@ impl Transfers {
             return None;
         }
         self.paused = None;
-        let line = self.queue.front_mut()?.line();
+        let transfer = self.queue.front_mut()?;
+        if transfer.began.is_none() {
+            transfer.begin(self.bars.as_ref());
+        }
+        let line = transfer.line();
         self.asked = line.is_ok();
         Some(line.map_err(|why| self.give_up(&why)))
     }
@@ -213,7 +246,7 @@ impl Transfers {
         self.asked = false;
         let transfer = self.queue.front_mut().expect("a request is of some file");
         match transfer.answered(response) {
-            Ok(Step::Next) => transfer.progress().map_or(News::Nothing, News::Progress),
+            Ok(Step::Next) => transfer.advance().map_or(News::Nothing, News::Progress),
             Ok(Step::Pause) => {
                 self.paused = Some(Instant::now() + PAUSE);
                 News::Nothing
@@ -228,11 +261,13 @@ impl Transfers {
 }
 
 impl Transfer {
+    fn begin(&mut self, bars: Option<&Bars>) {
+        self.told = Instant::now();
+        self.began = Some(self.told);
+        self.bar = bars.map(|bars| bars.begin(self.title.clone(), self.size));
+    }
+
     fn line(&mut self) -> Result<String, String> {
-        if self.began.is_none() {
-            self.told = Instant::now();
-            self.began = Some(self.told);
-        }
         match &mut self.way {
             Way::Up(upload) => upload.line(self.offset, self.size),
             Way::Down(Download { id, .. }) => {
@@ -284,8 +319,12 @@ impl Transfer {
         Ok(Step::Next)
     }
 
-    /// How far it is, from time to time.
-    fn progress(&mut self) -> Option<String> {
+    /// Shows how far it is, or says it from time to time.
+    fn advance(&mut self) -> Option<String> {
+        if let Some(bar) = &self.bar {
+            bar.advance(self.offset, self.size);
+            return None;
+        }
         if self.told.elapsed() < QUIET {
             return None;
         }

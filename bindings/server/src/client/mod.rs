@@ -23,7 +23,9 @@
 //! ```
 
 mod connection;
+mod files;
 mod link;
+mod parts;
 mod queue;
 mod readiness;
 mod shared;
@@ -39,6 +41,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::{
+    files::{FileError, Progress, To},
+    url::{Url, UrlError},
+};
 pub use obrolan::client::{Content, File, Message, RequestId, Response};
 use obrolan::{
     client::{Client as Machine, Login, RequestError},
@@ -48,7 +54,6 @@ use smol::channel;
 
 pub(crate) use self::connection::{Attempt, Connection, Lost, attempt};
 use self::shared::{Link, Shared};
-pub use self::url::{Url, UrlError};
 use crate::threads;
 
 /// How long a client that is dropped waits for what was asked to be answered, if it is connected.

@@ -1,7 +1,9 @@
 //! Clients of real servers that come and go.
 
 use std::{
+    fs, io,
     net::{SocketAddr, TcpListener},
+    ops::ControlFlow,
     thread,
 };
 
@@ -272,4 +274,81 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     assert_eq!(next(&ann), Event::Connected { resumed: false });
     assert!(ann.is_connected());
     server.stop().unwrap();
+}
+
+#[test]
+fn files_come_through_both_ways() {
+    let home = Home::new();
+    let server = home.server();
+    account(&home.url("ann"));
+    let ann = open(&home.url("ann"));
+    let content: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+    let from = home.folder.path().join("foto kucing.jpg");
+    fs::write(&from, &content).unwrap();
+    let mut told = Vec::new();
+    let mut server = Some(server);
+    let sent = ann
+        .send_file_at(To::User("ann"), &from, PATIENCE, &mut |done, size| {
+            told.push((done, size));
+            // In the middle the server goes and comes back, without the upload.
+            if told.len() == 3 {
+                server.take().unwrap().stop().unwrap();
+                server = Some(home.server());
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert!(told.iter().all(|(_, size)| *size == 3_000_000));
+    assert_eq!((told[0].0, told.last().unwrap().0), (0, 3_000_000));
+    let file = loop {
+        if let Event::Message(Message { content: Content::File(file), .. }) = next(&ann) {
+            break file;
+        }
+    };
+    assert_eq!((&file.name[..], file.size), ("foto kucing.jpg", 3_000_000));
+    assert_eq!(sent.body()["file"]["id"], file.id);
+
+    let to = home.folder.path().join("saved.jpg");
+    let mut last = (0, 0);
+    let mut go_on = |done, size| {
+        last = (done, size);
+        ControlFlow::Continue(())
+    };
+    assert_eq!(ann.get_file_to(&file.id, Some(&file.sha256), &to, PATIENCE, &mut go_on).unwrap(), 3_000_000);
+    assert_eq!(last, (3_000_000, 3_000_000));
+    assert!(fs::read(&to).unwrap() == content);
+
+    let kept = |error: Result<u64, FileError>| {
+        assert!(fs::read(&to).unwrap() == content, "what was there is as it was");
+        error.unwrap_err()
+    };
+    let stop = &mut |_, _| ControlFlow::Break(());
+    assert!(matches!(kept(ann.get_file_to(&file.id, None, &to, PATIENCE, stop)), FileError::Stopped));
+    let other = Some(&"0".repeat(64)[..]);
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    assert!(matches!(kept(ann.get_file_to(&file.id, other, &to, PATIENCE, go_on)), FileError::Damaged));
+    let strange = kept(ann.get_file_to("999", None, &to, PATIENCE, go_on));
+    assert!(matches!(&strange, FileError::Refused(response) if response.code() == Some(Code::NoSuchFile)));
+    server.unwrap().stop().unwrap();
+}
+
+#[test]
+fn what_cannot_be_sent_as_a_file() {
+    let server = in_memory();
+    let ann = logged_in(server.local_addr(), "ann");
+    let go_on = &mut |_, _| ControlFlow::Continue(());
+    let mut send = |to, name, content: &[u8]| {
+        ann.send_file(to, name, &mut io::Cursor::new(content), PATIENCE, go_on).unwrap_err()
+    };
+    assert!(matches!(send(To::User("ann"), "../a", b"x"), FileError::Name(_)));
+    assert!(matches!(send(To::User("ann"), "a", b""), FileError::Empty));
+    for (to, code) in [(To::User("nobody"), Code::NoSuchUser), (To::Group("none"), Code::NoSuchGroup)] {
+        let refused = send(to, "a", b"x");
+        assert!(
+            matches!(&refused, FileError::Refused(response) if response.code() == Some(code)),
+            "{refused}"
+        );
+    }
+    let folder = ann.send_file_at(To::User("ann"), &std::env::temp_dir(), PATIENCE, go_on).unwrap_err();
+    assert!(folder.to_string().contains("only regular files"), "{folder}");
 }
