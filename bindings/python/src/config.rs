@@ -20,7 +20,7 @@ value! {
         persistence: bool = obrolan::Config::default().persistence,
         /// Who hashes and verifies passwords, some 20 ms of work and 19 MiB each: "inside", the engine itself, or "host", who is asked.
         passwords: Service = obrolan::Config::default().passwords.into(),
-        /// Who keeps the bodies of messages: "inside" in memory, or "host". A host is given them with the journal, and so needs persistence.
+        /// Who keeps the bodies of messages: "inside" in memory, or "host", who is given them with the journal and so needs persistence.
         messages: Service = obrolan::Config::default().messages.into(),
         /// Who keeps the contents of files: "inside" in memory and, if there is one, in the journal, or "host".
         files: Service = obrolan::Config::default().files.into(),

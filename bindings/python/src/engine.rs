@@ -161,7 +161,7 @@ impl Engine {
         })?
     }
 
-    /// n bytes of outgoing were sent.
+    /// This many bytes of outgoing were sent.
     ///
     /// Raises obrolan.ApiMisuse if there is no such connection, or there were not so many bytes.
     fn sent(&self, py: Python<'_>, now: u64, conn: u64, n: usize) -> PyResult<()> {
@@ -217,14 +217,14 @@ impl Engine {
         self.shared.detached(py, |engine| engine.handle_timeout(Time(now)))
     }
 
-    /// Take no further connection and no further request. Subscribers are told; what was asked is answered and sent, and every connection
-    /// comes out as Close when it is.
+    /// Take no further connection and no further request. Subscribers are told; what was asked is answered and sent, and every
+    /// connection comes out as Close when it is.
     fn shutdown(&self, py: Python<'_>, now: u64) -> PyResult<()> {
         self.shared.detached(py, |engine| engine.shutdown(Time(now)))
     }
 
-    /// The whole state, bodies of messages and contents of files included if the engine keeps them. Takes time and memory in proportion to
-    /// it; other Python threads run meanwhile.
+    /// The whole state, bodies of messages and contents of files included if the engine keeps them. Takes time and memory in proportion
+    /// to it; other Python threads run meanwhile.
     ///
     /// Raises obrolan.ApiMisuse if the store failed and the engine was not restored.
     fn snapshot(&self, py: Python<'_>) -> PyResult<Snapshot> {
@@ -238,7 +238,7 @@ impl Engine {
         Ok(PyBytes::new(py, &digest))
     }
 
-    /// The SHA-256 of every content that was sent and is not to be forgotten. A host that keeps files may forget all others at its start.
+    /// The SHA-256 of every content that a message names, some of them more than once. What a host has besides is of no use.
     fn file_digests<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let digests: Vec<[u8; 32]> = self.shared.detached(py, |engine| engine.file_digests().collect())?;
         PyList::new(py, digests.iter().map(|digest| PyBytes::new(py, digest)))

@@ -58,7 +58,8 @@ value! {
 }
 
 value! {
-    /// Close the connection; all that was to be sent is sent, or was not read for too long. The engine does not know its number any more.
+    /// Close the connection; all that was to be sent is sent, or was not read for too long. The engine does not know its number any
+    /// more.
     Close {
         /// The connection.
         conn: u64,

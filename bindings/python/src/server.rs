@@ -33,7 +33,7 @@ use crate::{
 ///     Server(accounts={"registration": "closed"}, limits={"connections": 100, "line": "64 KiB"})
 ///
 /// Unless they say otherwise, the system chooses a port of this machine alone, nothing is kept, and nothing is logged. A log goes to
-/// standard error, for all servers of the process as the first one that has a log sets it.
+/// standard error; the first server that has one sets what is logged of all servers in the process.
 ///
 /// Raises obrolan.ConfigError if a setting is wrong, and obrolan.ServerError if the server does not start.
 #[pyclass(frozen, module = "obrolan")]
@@ -48,19 +48,18 @@ pub(crate) struct Server {
 #[pymethods]
 impl Server {
     #[new]
-    #[pyo3(signature = (*, listen = None, storage = None, **settings))]
+    #[pyo3(signature = (*, listen = "127.0.0.1:0", storage = "memory", log = "off", **settings))]
     fn new(
         py: Python<'_>,
-        listen: Option<Bound<'_, PyAny>>,
-        storage: Option<Bound<'_, PyAny>>,
+        listen: &str,
+        storage: &str,
+        log: &str,
         settings: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Server> {
         let mut table = settings.map(table).transpose()?.unwrap_or_default();
-        for (name, given, default) in [("listen", listen, "127.0.0.1:0"), ("storage", storage, "memory")] {
-            let value = given.map_or_else(|| Ok(Value::from(default)), |given| value(&given))?;
-            table.insert(name.to_owned(), value);
+        for (name, value) in [("listen", listen), ("storage", storage), ("log", log)] {
+            table.insert(name.to_owned(), Value::from(value));
         }
-        table.entry("log").or_insert_with(|| Value::from("off"));
         // The place in this text says nothing to anybody.
         Server::start(py, &table.to_string(), "")
     }
