@@ -79,7 +79,18 @@ __all__ = [
 ]
 
 
-_EVENTS = ["Closing", "Connected", "Event", "File", "Gap", "Lost", "Message", "NoMessages", "Response", "Resumed"]
+_EVENTS = [
+    "Closing",
+    "Connected",
+    "Event",
+    "File",
+    "Gap",
+    "Lost",
+    "Message",
+    "NoMessages",
+    "Response",
+    "Resumed",
+]
 
 #: Where names are that are imported when they are first used: asyncio alone takes longer than all that an engine or a server needs.
 _LATER = {

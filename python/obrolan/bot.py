@@ -320,10 +320,15 @@ def _signals(stop: Callable[[], None]) -> Generator[None]:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         stop()
 
+    loop = asyncio.get_running_loop()
     for number in numbers:
+        # This makes the loop wake up for the signal. What it would call then has to wait until no handler blocks the loop, and so is
+        # nothing; the signal module does not wait.
+        loop.add_signal_handler(number, int)
         signal.signal(number, handle)
     try:
         yield
     finally:
         for number, handler in before.items():
+            loop.remove_signal_handler(number)
             signal.signal(number, handler)
