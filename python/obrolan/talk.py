@@ -94,7 +94,7 @@ def _show(person: testing.Person, shown: threading.Event) -> None:
     """Show messages until the client is closed."""
     for event in person:
         if isinstance(event, Message):
-            text = f"sends the file {event.file.name}, {event.file.size} bytes" if event.file else event.text
+            text = f"sends the file {event.file.name} ({event.file.size} B)" if event.file else event.text
             lines = "\n  ".join(printable(line) for line in text.splitlines())
             sys.stdout.write(f"{printable(event.sender)}: {lines}\n")
             sys.stdout.flush()
