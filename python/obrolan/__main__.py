@@ -21,7 +21,8 @@ def main() -> int:
 
         return talk(args[1:])
     # The program watches for signals by itself. Python's own handler would only note Ctrl-C, and raise when all is over.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     code = run(["obrolan", *args])
     if args in (["--help"], ["-h"]):
         sys.stdout.write(TALK)

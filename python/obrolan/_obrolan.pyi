@@ -972,6 +972,8 @@ class Password:
     def expose(self) -> str:
         """The prepared text, for a hash function alone."""
 
+    def __hash__(self) -> int: ...
+
     def __eq__(self, other: object, /) -> bool: ...
 
 @final
@@ -1085,7 +1087,7 @@ def verify_password(password: Password, hash: str) -> bool:
 def main(argv: Sequence[str]) -> int:
     """Run the program obrolan with a command line, argv[0] being its name, and return its exit code.
 
-    It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to its default first.
+    It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to the system's default first.
     """
 
 @final

@@ -299,7 +299,7 @@ def test_passwords_are_hashed_by_the_host_as_by_the_engine() -> None:
     assert (ask.password.expose(), len(ask.salt)) == ("secret99", 16)
     with pytest.raises(ApiMisuse, match="not of the kind that was asked for"):
         engine.answer(NOW, ask.ticket, PasswordMatches(matches=True))
-    phc = hash_password(ask.password, ask.salt)
+    phc = hash_password(ask.password, memoryview(ask.salt))
     engine.answer(NOW, ask.ticket, PasswordHash(phc))
     drain(engine)
     assert take(engine, conn) == b'{"status":"OK","data":"registrasi berhasil"}\r\n\r\n'
@@ -418,6 +418,9 @@ def test_values_are_compared_by_what_they_hold() -> None:
     assert Writable(1) != Readable(1)
     assert Messages([b"one", bytearray(b"two")]).bodies == (b"one", b"two")
     assert {Done(): "done"}[Done()] == "done"
+    ask = AskHashPassword(1, Password("secret99"), bytes(16))
+    assert {ask: "asked"}[AskHashPassword(1, Password("secret99"), bytes(16))] == "asked"
+    assert ask != AskHashPassword(1, Password("secret98"), bytes(16))
 
 
 def test_what_is_shown_of_a_value_is_fit_for_a_log() -> None:

@@ -94,7 +94,7 @@ def test_wrong_settings_are_told_all_at_once() -> None:
         Server.from_toml("\nlisen = 'x'\n")
     with pytest.raises(ConfigError, match="ready_file: only"):
         Server(ready_file="ready")
-    with pytest.raises(TypeError, match="a setting is a str, an int, .* not float"):
+    with pytest.raises(TypeError, match=r"a setting is a str, an int, .* not float"):
         Server(**cast("Any", {"limits": {"users": 0.5}}))
 
 

@@ -13,7 +13,7 @@ use crate::errors::ApiMisuse;
 /// What nobody changes any more: a `bytes` object as it is, or a copy of what any other buffer held.
 ///
 /// A bytearray can be written to by another thread while the engine reads it, so to borrow it would be unsound.
-pub(crate) struct Content(pub(crate) Py<PyBytes>);
+pub(crate) struct Content(Py<PyBytes>);
 
 impl Content {
     pub(crate) fn new(py: Python<'_>, bytes: &[u8]) -> Content {

@@ -8,7 +8,7 @@ use crate::shared::caught;
 
 /// Run the program obrolan with a command line, argv[0] being its name, and return its exit code.
 ///
-/// It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to its default first.
+/// It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to the system's default first.
 #[pyfunction]
 pub(crate) fn main(py: Python<'_>, argv: Vec<OsString>) -> PyResult<u8> {
     py.detach(|| caught(|| obrolan_server::cli::run(argv)))

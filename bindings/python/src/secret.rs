@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use pyo3::{Borrowed, prelude::*, types::PyString};
 
 use crate::{
+    buffer::Content,
     errors::ApiMisuse,
     shared::caught,
     value::{Shown, field_class},
@@ -31,6 +32,10 @@ impl Password {
     /// The prepared text, for a hash function alone.
     fn expose(&self) -> &str {
         self.0.expose()
+    }
+
+    fn __hash__(&self, py: Python<'_>) -> PyResult<isize> {
+        PyString::new(py, self.0.expose()).hash()
     }
 
     fn __repr__(&self) -> String {
@@ -71,7 +76,12 @@ impl Shown for Phc {
 ///
 /// Takes some 20 ms and 19 MiB; other Python threads run meanwhile.
 #[pyfunction]
-pub(crate) fn hash_password(py: Python<'_>, password: &Bound<'_, Password>, salt: &[u8]) -> PyResult<String> {
+pub(crate) fn hash_password(
+    py: Python<'_>,
+    password: &Bound<'_, Password>,
+    salt: Content,
+) -> PyResult<String> {
+    let salt = salt.get(py);
     let salt: [u8; 16] = salt.try_into().map_err(|_| {
         ApiMisuse::new_err(format!("the salt has {} bytes; give the 16 of AskHashPassword", salt.len()))
     })?;

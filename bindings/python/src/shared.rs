@@ -3,7 +3,7 @@
 use std::{
     any::Any,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, MutexGuard, TryLockError},
+    sync::{Mutex, TryLockError},
 };
 
 use pyo3::prelude::*;
@@ -12,7 +12,7 @@ use crate::errors::Poisoned;
 
 /// What one thread at a time may use, until a panic in it: from then on every use raises `Poisoned`.
 ///
-/// No thread waits for the interpreter while it holds this, so a thread that has the interpreter may wait for it.
+/// No thread waits for the interpreter while it holds this, nor for this while it holds the interpreter: neither can hold up the other.
 pub(crate) struct Shared<T>(Mutex<T>);
 
 impl<T: Send> Shared<T> {
@@ -41,7 +41,7 @@ impl<T: Send> Shared<T> {
         work: impl FnOnce(&mut T) -> R + Send,
     ) -> PyResult<R> {
         py.detach(|| {
-            let mut held: MutexGuard<'_, T> = self.0.lock().map_err(|_| poisoned_before())?;
+            let mut held = self.0.lock().map_err(|_| poisoned_before())?;
             caught(move || work(&mut held))
         })
     }
@@ -52,7 +52,7 @@ pub(crate) fn caught<R>(work: impl FnOnce() -> R) -> PyResult<R> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| poisoned(&*panic))
 }
 
-pub(crate) fn poisoned(panic: &(dyn Any + Send)) -> PyErr {
+fn poisoned(panic: &(dyn Any + Send)) -> PyErr {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref().copied());
     Poisoned::new_err(format!(
         "this is a fault in obrolan, please report it: {}; the object cannot be used any more, make a new one",

@@ -126,7 +126,7 @@ impl Client {
             let response = self.call(request, timeout)?;
             let (step, part) = download.answered(&response).map_err(|wrong| match wrong {
                 Wrong::Refused => FileError::Refused(response),
-                Wrong::Damaged => FileError::Damaged,
+                Wrong::NotNext | Wrong::NotSame => FileError::Damaged,
             })?;
             content.write_all(&part)?;
             tell(progress, download.done(), download.size().unwrap_or_default())?;

@@ -25,7 +25,7 @@
 mod connection;
 mod files;
 mod link;
-mod parts;
+pub(crate) mod parts;
 mod queue;
 mod readiness;
 mod shared;
@@ -52,8 +52,11 @@ use obrolan::{
 };
 use smol::channel;
 
-pub(crate) use self::connection::{Attempt, Connection, Lost, attempt};
 use self::shared::{Link, Shared};
+pub(crate) use self::{
+    connection::{Attempt, Connection, Lost, attempt},
+    files::part_file,
+};
 use crate::threads;
 
 /// How long a client that is dropped waits for what was asked to be answered, if it is connected.

@@ -31,8 +31,10 @@ pub(crate) enum Step {
 pub(crate) enum Wrong {
     /// The server refused.
     Refused,
-    /// What came is not the file's next part, or in the end not the file.
-    Damaged,
+    /// What came is not the file's next part.
+    NotNext,
+    /// What came is, in all, not the file.
+    NotSame,
 }
 
 /// A file on its way to the server.
@@ -51,6 +53,11 @@ impl Upload {
     /// How many bytes the server has.
     pub(crate) fn done(&self) -> u64 {
         self.done
+    }
+
+    /// How many there are.
+    pub(crate) fn size(&self) -> u64 {
+        self.size
     }
 
     /// The bytes to upload next; `None` when the server has all, and the file is to be sent.
@@ -110,14 +117,14 @@ impl Download {
             return pause(&mut self.pauses, response).map(|step| (step, Vec::new()));
         }
         self.pauses = 0;
-        let part = BASE64_STANDARD.decode(response.data()).map_err(|_| Wrong::Damaged)?;
-        let size = response.number("size").ok_or(Wrong::Damaged)?;
+        let part = BASE64_STANDARD.decode(response.data()).map_err(|_| Wrong::NotNext)?;
+        let size = response.number("size").ok_or(Wrong::NotNext)?;
         let end = self.done + part.len() as u64;
         let next = (end < size).then_some(end);
         let follows =
             response.number("offset") == Some(self.done) && self.size.is_none_or(|same| same == size);
         if !follows || end > size || response.number("next") != next || part.is_empty() && next.is_some() {
-            return Err(Wrong::Damaged);
+            return Err(Wrong::NotNext);
         }
         (self.done, self.size) = (end, Some(size));
         self.digest.update(&part);
@@ -127,7 +134,7 @@ impl Download {
         let digest: String =
             std::mem::take(&mut self.digest).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         if self.sha256.as_ref().is_some_and(|sha256| *sha256 != digest) {
-            return Err(Wrong::Damaged);
+            return Err(Wrong::NotSame);
         }
         Ok((Step::Whole, part))
     }
