@@ -973,7 +973,6 @@ class Password:
         """The prepared text, for a hash function alone."""
 
     def __hash__(self) -> int: ...
-
     def __eq__(self, other: object, /) -> bool: ...
 
 @final

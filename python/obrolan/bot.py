@@ -129,7 +129,9 @@ class Bot:
     @overload
     def on_message(self, handler: Handler, /) -> Handler: ...
     @overload
-    def on_message(self, /, *, in_group: InGroup = None) -> Callable[[Handler], Handler]: ...
+    def on_message(
+        self, handler: None = None, /, *, in_group: InGroup = None
+    ) -> Callable[[Handler], Handler]: ...
     def on_message(
         self, handler: Handler | None = None, /, *, in_group: InGroup = None
     ) -> Handler | Callable[[Handler], Handler]:
@@ -140,7 +142,9 @@ class Bot:
     @overload
     def on_file(self, handler: Handler, /) -> Handler: ...
     @overload
-    def on_file(self, /, *, in_group: InGroup = None) -> Callable[[Handler], Handler]: ...
+    def on_file(
+        self, handler: None = None, /, *, in_group: InGroup = None
+    ) -> Callable[[Handler], Handler]: ...
     def on_file(
         self, handler: Handler | None = None, /, *, in_group: InGroup = None
     ) -> Handler | Callable[[Handler], Handler]:
