@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections import deque
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from obrolan import _obrolan
 from obrolan.client import AFTER
@@ -117,7 +117,7 @@ class AsyncClient:
         try:
             event = await asyncio.wait_for(anext(self), self.timeout)
         except StopAsyncIteration:
-            self._living().end_told()
+            raise ConnectionLost("the client is closed; open a new one") from None
         except asyncio.TimeoutError:
             raise Timeout(
                 "the server did not answer in time; check that it is an obrolan server, and the network between"
@@ -229,9 +229,12 @@ class AsyncClient:
                 raise asyncio.CancelledError
 
         try:
-            return await asyncio.to_thread(work, passed, glance)
+            result = await asyncio.to_thread(work, passed, glance)
         finally:
             stopped = True
+        if failed:
+            raise failed[0]
+        return result
 
     def confirm(self, id: int) -> None:
         """Confirm all messages up to a number: they do not come again. Is not forgotten over a lost connection."""
@@ -266,7 +269,7 @@ class AsyncClient:
             elif isinstance(opened.ended, ConnectionLost):
                 raise StopAsyncIteration
             else:
-                opened.end_told()
+                raise type(opened.ended)(*opened.ended.args)
         return event
 
     async def __aenter__(self) -> Self:
@@ -329,9 +332,6 @@ class _Opened:
         self._waiting.append(future)
         await future
 
-    def end_told(self) -> NoReturn:
-        raise self.ended or ApiMisuse("the client has not ended")
-
     def finish(self) -> None:
         """Take what has come before it was closed."""
         while self.ended is None:
@@ -357,12 +357,13 @@ class _Opened:
         self._wake()
 
     def end(self, error: Error) -> None:
-        # Its traceback leads back here: a cycle, in which descriptors would wait for the garbage collector.
+        # Its traceback leads back here: a cycle, in which descriptors would wait for the garbage collector. For the same reason whoever
+        # is told is told by another one.
         self.ended = error.with_traceback(None)
         self._loop.remove_reader(self._fd)
         for answer in self._answers.values():
             if not answer.done():
-                answer.set_exception(error)
+                answer.set_exception(type(error)(*error.args))
         self._wake()
 
     def _wake(self) -> None:

@@ -172,6 +172,8 @@ def test_a_file_that_is_cancelled_stops(server: str) -> None:
 
             with pytest.raises(KeyError, match="enough"):
                 await ann.send_file("ann", os.urandom(3_000_000), name="x", progress=fail)
+            with pytest.raises(KeyError, match="enough"):
+                await ann.send_file("ann", b"it is through already", name="x", progress=fail)
 
     run(work())
 
