@@ -21,6 +21,8 @@ pub(super) struct Connection {
     /// The session bound to it; it may have ended since.
     pub(super) session: Option<SessionNo>,
     pub(super) subscription: Option<Subscription>,
+    /// Subscriptions that ended with their sessions, and the records of that, which are not durable or were not when the next came.
+    pub(super) ended: Vec<(Seq, Subscription)>,
     /// What the next response repeats.
     pub(super) tag: Option<Box<Tag<'static>>>,
     pub(super) dialect: Dialect,
@@ -98,6 +100,7 @@ impl Connections {
             outbox: Outbox::default(),
             session: None,
             subscription: None,
+            ended: Vec::new(),
             tag: None,
             dialect: Dialect::default(),
             waiting: false,

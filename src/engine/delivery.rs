@@ -7,7 +7,7 @@
 use std::{ops::Range, sync::Arc};
 
 use super::{
-    Ask, ConnId, Engine, asks::Pending, connections::Subscription, dispatch::Actor, outbox::Content,
+    Ask, ConnId, Engine, Seq, asks::Pending, connections::Subscription, dispatch::Actor, outbox::Content,
 };
 use crate::{
     limits::Service,
@@ -17,6 +17,9 @@ use crate::{
 
 /// The most messages read at once for a subscription.
 const REPLAY_MESSAGES: usize = 64;
+
+/// How long after a failed read another is tried, in milliseconds.
+const REREAD: u64 = 30_000;
 
 /// What makes a message an event: its first bytes, in place of the message's `{`.
 const EVENT: &[u8] = b"{\"event\":\"message\",";
@@ -50,27 +53,52 @@ impl Engine {
         self.replay(actor.conn);
     }
 
-    fn subscription(&mut self, conn: ConnId) -> Option<&mut Subscription> {
+    pub(super) fn subscription(&mut self, conn: ConnId) -> Option<&mut Subscription> {
         self.connections.get_mut(conn)?.subscription.as_mut()
     }
 
     /// Ends the subscription of a connection, if it has one.
-    pub(super) fn unsubscribe(&mut self, conn: ConnId) {
-        let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
-        if let Some(Subscription { user, reading, .. }) = subscription {
-            self.subscribers[user.0 as usize].retain(|other| *other != conn);
-            // What comes of it would be taken for what a later subscription of this connection reads.
-            reading.into_iter().for_each(|ticket| self.abandon(ticket));
+    pub(super) fn unsubscribe(&mut self, conn: ConnId) -> Option<Subscription> {
+        let subscription = self.connections.get_mut(conn)?.subscription.take()?;
+        self.subscribers[subscription.user.0 as usize].retain(|other| *other != conn);
+        // What comes of it would be taken for what a later subscription of this connection reads.
+        subscription.reading.into_iter().for_each(|ticket| self.abandon(ticket));
+        Some(subscription)
+    }
+
+    /// Ends the subscriptions of a user's sessions that the next record makes be `over`.
+    pub(super) fn unsubscribe_user(&mut self, user: UserNo, over: impl Fn(SessionNo) -> bool) {
+        let (durable, next) = (self.journal.durable, Seq(self.journal.last.0 + 1));
+        for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
+            let held = self.connections.get(conn).and_then(|held| held.subscription.as_ref());
+            if held.is_some_and(|held| over(held.session))
+                && let Some(subscription) = self.unsubscribe(conn)
+                && let Some(held) = self.connections.get_mut(conn)
+            {
+                held.ended.retain(|(record, _)| *record > durable);
+                held.ended.push((next, subscription));
+            }
         }
     }
 
-    /// Ends the subscriptions of a user's sessions that are `over`.
-    pub(super) fn unsubscribe_user(&mut self, user: UserNo, over: impl Fn(SessionNo) -> bool) {
-        for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
-            let held = self.connections.get(conn).and_then(|held| held.subscription.as_ref());
-            if held.is_some_and(|held| over(held.session)) {
-                self.unsubscribe(conn);
-            }
+    /// A session was bound to a connection: a subscription of the same user is the session's now. Another user's ends, for what is pushed
+    /// is for who is logged in.
+    pub(super) fn pass_subscription(&mut self, conn: ConnId, session: SessionNo) {
+        let user = self.state.session(session).expect("what is bound was looked up").user;
+        match self.subscription(conn) {
+            Some(subscription) if subscription.user == user => subscription.session = session,
+            Some(_) => drop(self.unsubscribe(conn)),
+            None => {}
+        }
+    }
+
+    /// The record `from` and those after it are lost: the subscription of a connection that the first of them ended goes on.
+    pub(super) fn subscribe_again(&mut self, conn: ConnId, from: Seq) {
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        let ended = std::mem::take(&mut held.ended).into_iter().find(|(record, _)| *record >= from);
+        if let (None, Some((_, subscription))) = (&held.subscription, ended) {
+            self.subscribers[subscription.user.0 as usize].push(conn);
+            held.subscription = Some(subscription);
         }
     }
 
@@ -181,9 +209,10 @@ impl Engine {
         let mut messages = messages.peekable();
         let failed = messages.peek().is_none();
         self.push_read(conn, messages);
-        // After a failure, the next message or the next bytes sent start another attempt.
-        if !failed {
-            self.replay(conn);
+        match failed {
+            false => self.replay(conn),
+            // The next message, the next bytes sent or else some time start another attempt.
+            true => self.look_at(conn, self.now.after(REREAD)),
         }
     }
 

@@ -99,12 +99,15 @@ impl Engine {
                 if taken_back.login {
                     held.session = None;
                 }
-                // A message may have waited for a later record than its own: what is left of those is sent again.
-                if let (Some(first), Some(subscription)) = (taken_back.message, &mut held.subscription) {
-                    subscription.cursor = subscription.cursor.min(MessageId(first.0 - 1));
-                }
                 if taken_back.subscription {
                     self.unsubscribe(conn);
+                }
+                self.subscribe_again(conn, from);
+                // A message may have waited for a later record than its own: what is left of those is sent again.
+                if let Some(first) = taken_back.message
+                    && let Some(subscription) = self.subscription(conn)
+                {
+                    subscription.cursor = subscription.cursor.min(MessageId(first.0 - 1));
                 }
             }
             self.announce(conn);

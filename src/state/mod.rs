@@ -166,8 +166,12 @@ impl State {
     /// The last message so far of the conversation that a record adds one to; 0 if this is its first.
     pub(crate) fn last_before(&self, record: &Record<'_>) -> MessageId {
         match record {
-            Record::Sent { from, to, .. } => self.last_between(*from, *to),
-            Record::SentToGroup { group, .. } => self.group(*group).map_or(MessageId(0), |group| group.last),
+            Record::Sent { from, to, .. } | Record::FileSent { from, to, .. } => {
+                self.last_between(*from, *to)
+            }
+            Record::SentToGroup { group, .. } | Record::FileSentToGroup { group, .. } => {
+                self.group(*group).map_or(MessageId(0), |group| group.last)
+            }
             Record::Once { record, .. } => self.last_before(record),
             _ => MessageId(0),
         }

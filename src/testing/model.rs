@@ -74,7 +74,7 @@ pub(super) enum Reply {
 /// What a request waits for.
 #[derive(Clone)]
 pub(super) enum Pending {
-    Register { user: String, password: String, country: String, name: String },
+    Register { session: u64, user: String, password: String, country: String, name: String },
     Auth { user: Option<usize>, password: String, right: Option<String> },
     OldPassword { session: u64, password: String, right: String, new: String },
     NewPassword { session: u64, new: String },
@@ -111,9 +111,9 @@ impl Model {
         bodies: usize,
     ) -> Reply {
         let reply = match pending {
-            Pending::Register { user, password, country, name } => {
-                self.registered(config, &user, password, country, name)
-            }
+            Pending::Register { session, user, password, country, name } => self
+                .check_may_register(config, session)
+                .and_then(|()| self.registered(config, &user, password, country, name)),
             Pending::Auth { user, password, right } => {
                 self.authenticated(config, now, user, &password, right)
             }
@@ -157,10 +157,7 @@ impl Model {
                 queued(from, Pending::Auth { user, password, right })
             }
             Request::Register { user, password, country, name } => {
-                let admin = actor.is_ok() && self.is_admin(config, me);
-                if !config.accounts.registration_open && !self.users.is_empty() && !admin {
-                    return Err(Code::Forbidden);
-                }
+                self.check_may_register(config, session)?;
                 self.check_new_user(config, user)?;
                 if country.len() > 64
                     || name.len() > 256
@@ -170,7 +167,7 @@ impl Model {
                 }
                 let password = new_password(config, password)?;
                 let (user, country, name) = (user.to_owned(), country.to_owned(), name.to_owned());
-                queued(from, Pending::Register { user, password, country, name })
+                queued(from, Pending::Register { session, user, password, country, name })
             }
             Request::Passwd { old, new } => {
                 actor?;
@@ -465,6 +462,15 @@ impl Model {
     fn is_admin(&self, config: &Config, user: usize) -> bool {
         let admins = &config.accounts.admins;
         if admins.is_empty() { user == 0 } else { admins.contains(&self.users[user].key) }
+    }
+
+    /// Where registration is closed, the first account is made by anybody, the others by admins.
+    fn check_may_register(&self, config: &Config, session: u64) -> Result<(), Code> {
+        let held = self.sessions.get(&session);
+        let allowed = config.accounts.registration_open
+            || self.users.is_empty()
+            || held.is_some_and(|held| self.is_admin(config, held.user));
+        if allowed { Ok(()) } else { Err(Code::Forbidden) }
     }
 
     fn check_new_user(&self, config: &Config, name: &str) -> Result<(), Code> {

@@ -61,6 +61,8 @@ struct Exchange {
     /// The session that it opens.
     opens: Option<u64>,
     subscribes: Option<Subscription>,
+    /// It is by another user than the one who subscribed.
+    unsubscribes: bool,
 }
 
 #[derive(Clone)]
@@ -182,7 +184,7 @@ impl Referee {
                 let held = self.confirmed.entry(user).or_default();
                 *held = id.max(*held);
             }
-            Request::Resume { sid } if done => self.conns[conn].bound = self.given.get(sid).copied(),
+            Request::Resume { sid } if done => self.bind(conn, self.given[sid]),
             Request::Subscribe { after } if done => {
                 let session = acts.expect("it was answered OK");
                 let (user, last) = (self.model.sessions[&session].user, self.model.last_message);
@@ -196,8 +198,20 @@ impl Referee {
         }
     }
 
+    /// A subscription is for the user who is logged in: with another one it ends.
+    fn bind(&mut self, conn: usize, session: u64) {
+        let user = |session: &u64| self.model.sessions.get(session).map(|held| held.user);
+        let held = &mut self.conns[conn];
+        held.bound = Some(session);
+        if let Some(other) = held.subscribed_with {
+            let passes = user(&other) == user(&session);
+            held.subscribed_with = passes.then_some(session);
+            held.exchanges.back_mut().expect("it binds").unsubscribes = !passes;
+        }
+    }
+
     fn expect(&mut self, conn: usize, kind: Option<Kind>, gate: Seq, expected: Option<Value>) {
-        let exchange = Exchange { kind, gate, expected, opens: None, subscribes: None };
+        let exchange = Exchange { kind, gate, expected, opens: None, subscribes: None, unsubscribes: false };
         self.conns[conn].exchanges.push_back(exchange);
     }
 
@@ -225,12 +239,10 @@ impl Referee {
                 }
             },
         };
-        let held = &mut self.conns[conn];
-        let exchange = held.exchanges.back_mut().expect("it waits");
-        if kind == Kind::Auth && response["status"] == "OK" {
-            held.bound = Some(self.model.last_number);
-            exchange.opens = held.bound;
-        }
+        let opens = (kind == Kind::Auth && response["status"] == "OK").then_some(self.model.last_number);
+        opens.into_iter().for_each(|session| self.bind(conn, session));
+        let exchange = self.conns[conn].exchanges.back_mut().expect("it waits");
+        exchange.opens = opens;
         exchange.expected = Some(response);
         exchange.gate = seq;
         self.called(seq);
@@ -331,6 +343,9 @@ impl Referee {
         let expected = exchange.expected.expect("no answer comes before its work is done");
         assert_eq!(value, expected, "the answer to {:?} on connection {conn}", exchange.kind);
         assert!(exchange.gate <= durable, "{value} left before record {:?} was durable", exchange.gate);
+        if exchange.unsubscribes {
+            held.subscription = None;
+        }
         if exchange.subscribes.is_some() {
             held.subscription = exchange.subscribes;
             held.refused = value["status"] != "OK";

@@ -81,54 +81,28 @@ impl<'a> Structured<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Structured<'a>, ParseError> {
         let error = |kind, code| ParseError { kind, code };
         let line = std::str::from_utf8(line).map_err(|_| error(None, Code::InvalidUtf8))?;
-        let Fields(fields) = serde_json::from_str(line).map_err(|_| error(None, Code::BadJson))?;
-        let mut request = None;
-        let mut rest = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            match (&*name, value) {
-                ("request", Scalar::Text(text)) if request.is_none() => request = Some(text),
-                ("request", _) => return Err(error(None, Code::BadJson)),
-                (_, value) => rest.push((name, value)),
-            }
-        }
-        let request = request.ok_or(error(None, Code::BadJson))?;
+        let Fields(mut fields) = serde_json::from_str(line).map_err(|_| error(None, Code::BadJson))?;
+        let request = fields.iter().position(|(name, _)| name == "request").map(|at| fields.remove(at).1);
+        let Some(Scalar::Text(request)) = request else { return Err(error(None, Code::BadJson)) };
         let kind = Kind::from_name(&request).ok_or(error(None, Code::UnknownRequest))?;
         let bad = error(Some(kind), Code::BadParameters);
         let mut parsed =
             Structured { kind, values: [const { None }; MOST], session: None, tag: None, dedupe: None };
-        let mut seen = [false; 3];
-        for (name, value) in rest {
+        for (name, value) in fields {
             let params = kind.spec().params;
             if let Some(at) = params.iter().position(|param| param.name == name) {
-                if parsed.values[at].replace(value).is_some() {
-                    return Err(error(None, Code::BadJson));
-                }
+                parsed.values[at] = Some(value);
                 continue;
             }
             let short = |text: &Cow<'_, str>| (1..=MAX_TAG).contains(&text.len());
-            let at = match (&*name, value) {
-                ("sid" | "tag" | "dedupe", Scalar::Null) => continue,
-                ("sid", Scalar::Text(sid)) => {
-                    parsed.session = Some(sid);
-                    0
-                }
-                ("tag", Scalar::Text(text)) if short(&text) => {
-                    parsed.tag = Some(Tag::Text(text));
-                    1
-                }
-                ("tag", Scalar::Number(number)) => {
-                    parsed.tag = Some(Tag::Number(number));
-                    1
-                }
-                ("dedupe", Scalar::Text(key)) if short(&key) => {
-                    parsed.dedupe = Some(key);
-                    2
-                }
+            match (&*name, value) {
+                ("sid" | "tag" | "dedupe", Scalar::Null) => {}
+                ("sid", Scalar::Text(sid)) => parsed.session = Some(sid),
+                ("tag", Scalar::Text(text)) if short(&text) => parsed.tag = Some(Tag::Text(text)),
+                ("tag", Scalar::Number(number)) => parsed.tag = Some(Tag::Number(number)),
+                ("dedupe", Scalar::Text(key)) if short(&key) => parsed.dedupe = Some(key),
                 ("sid" | "tag" | "dedupe", _) => return Err(bad),
                 _ => return Err(error(None, Code::BadJson)),
-            };
-            if std::mem::replace(&mut seen[at], true) {
-                return Err(error(None, Code::BadJson));
             }
         }
         Ok(parsed)
@@ -163,7 +137,7 @@ impl<'a> Structured<'a> {
     }
 }
 
-/// The members of an object in their order, repeated ones too.
+/// The members of an object in their order, none of them twice.
 struct Fields<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
 
 /// More members than any request has parameters.
@@ -185,6 +159,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some((Text(name), value)) = map.next_entry()? {
                     if fields.len() == MOST_FIELDS {
                         return Err(A::Error::custom("too many members"));
+                    }
+                    if fields.iter().any(|(other, _)| *other == name) {
+                        return Err(A::Error::custom("a member is repeated"));
                     }
                     fields.push((name, value));
                 }
@@ -278,6 +255,7 @@ mod tests {
             (r#"{"request":"PING","request":"PING"}"#, Some(Code::BadJson)),
             (r#"{"request":"SEND","to":"a","to":"b","text":"x"}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","tag":1,"tag":1}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","sid":null,"sid":null}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","colour":"red"}"#, Some(Code::BadJson)),
             (r#"{"request":"SEND","to":"\ud800","text":"x"}"#, Some(Code::BadJson)),
             (r#"{"request":"ACK","id":1e999}"#, Some(Code::BadJson)),

@@ -98,6 +98,23 @@ fn a_read_that_failed_is_tried_again_with_the_next_message() {
 }
 
 #[test]
+fn a_read_that_failed_is_tried_again_after_a_while() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    ask(&mut world, 1, "SEND ann one");
+    world.say(0, b"SUBSCRIBE\n");
+    world.persist(9);
+    world.read(0, usize::MAX);
+    for _ in 0..3 {
+        world.answer(0, Work::Failed);
+        world.settle();
+        assert_eq!(world.frames(0).len(), 3, "{:?}", world.frames(0));
+        world.wait(30_000);
+    }
+    world.settle();
+    assert!(world.frames(0)[3].contains("one"), "{:?}", world.frames(0));
+}
+
+#[test]
 fn a_slow_reader_grows_nothing_and_misses_nothing() {
     for service in [Service::Inside, Service::Host] {
         let limits = Limits { output_buffer: 1000, ..Limits::default() };
@@ -363,4 +380,26 @@ fn parts_on_their_way_to_the_host_are_bounded() {
     assert!(world.frames(0)[2].contains("\"size\":75"), "{:?}", world.frames(0));
     assert!(world.frames(1)[2].contains("busy"), "{:?}", world.frames(1));
     assert!(ask(&mut world, 1, part.trim())[0].contains("\"size\":75"));
+}
+
+#[test]
+fn a_list_of_users_that_is_too_long_goes_on_from_its_last_name() {
+    let mut world = world(&[], Limits::default());
+    let conn = world.connect(Peer::Local).unwrap();
+    let name = |at: usize| format!("user{at:05}");
+    for at in 0..10_001 {
+        world.say(conn, format!("REGISTER {0} secret ID {0}\n", name(at)).as_bytes());
+        world.answer(0, Work::Done);
+        world.persist(1);
+        world.read(conn, usize::MAX);
+    }
+    let list = |names: std::ops::Range<usize>, next: &str| {
+        let names: Vec<String> = names.map(|at| format!("\"{}\"", name(at))).collect();
+        format!("{{\"status\":\"OK\",\"users\":[{}]{next}}}", names.join(","))
+    };
+    let all = ask(&mut world, conn, "LIST_USERS").remove(0);
+    assert!(all == list(0..10_000, r#","next":"user09999""#), "{}", &all[all.len() - 100..]);
+    assert_eq!(ask(&mut world, conn, "LIST_USERS user09999"), [list(10_000..10_001, "")]);
+    // As many as an answer holds are all.
+    assert!(ask(&mut world, conn, "LIST_USERS user00000").remove(0) == list(1..10_001, ""));
 }

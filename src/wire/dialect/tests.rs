@@ -258,7 +258,15 @@ fn content_may_follow_in_a_block() {
         let answer = play(&mut dialect, content, &[("SEND_FILE bob a.txt aGFsbw==", sent)]).unwrap();
         assert!(answer.starts_with(&sent[..sent.len() - 1]), "{answer}");
     }
-    // No block came: the request is answered before the next one, or at the end.
+    // One that is no base64 is refused, and answered once.
+    for content in ["aGF sbw==", "!", "_-__", "=", "b'aGFsbw=="] {
+        let mut dialect = classic();
+        assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
+        let bad = r#"{"status":"ERROR","data":"file tidak terkirim","code":"bad_base64"}"#;
+        let asked = format!("SEND_FILE bob a.txt {content}");
+        assert_eq!(play(&mut dialect, content, &[(&asked, bad)]), Some(answered(bad.to_owned())));
+    }
+    // No block came: the request is answered before the next one, after some time, or at the end.
     let mut dialect = classic();
     assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
     assert!(!dialect.start(b"PING"));
@@ -266,8 +274,12 @@ fn content_may_follow_in_a_block() {
     assert!(frame.starts_with(answered(none.to_owned()).as_bytes()));
     assert!(!dialect.captures());
     assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
-    dialect.finish();
+    assert!(dialect.waits());
+    dialect.give_up();
+    assert!(!dialect.waits());
     assert_eq!(dialect.next_answer().unwrap().frame, frame);
+    // If it comes all the same, it is no request.
+    assert_eq!(play(&mut dialect, "aGFsbw==", &[]), None);
     // What was uploaded before is sent at once, and no block is expected.
     assert!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", sent)]).is_some());
     let unknown = r#"{"status":"ERROR","data":"request tidak dikenali","code":"unknown_request"}"#;
@@ -358,7 +370,7 @@ proptest! {
             Ok(count)
         };
         for line in &lines {
-            blocks += usize::from(request::block(line.as_bytes()).is_some());
+            blocks += usize::from(request::content(line.as_bytes()).is_some());
             if !dialect.start(line.as_bytes()) {
                 canonical += 1;
                 answers += check(&mut dialect)?;
@@ -376,7 +388,7 @@ proptest! {
                 answers += check(&mut dialect)?;
             }
         }
-        dialect.finish();
+        dialect.give_up();
         answers += check(&mut dialect)?;
         // A block belongs to the request before it, or is one itself.
         let all = lines.len() - canonical;

@@ -132,7 +132,7 @@ pub enum StoreError {
     },
     /// An earlier commit failed, and the store has not been read again since.
     #[error(
-        "nothing was stored, because an earlier commit failed and the store must be read again first. The earlier failure: {cause}"
+        "nothing is stored or looked up, because an earlier commit failed and the store must be read from its beginning first. The earlier failure: {cause}"
     )]
     Halted {
         /// The earlier failure.

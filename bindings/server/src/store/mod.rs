@@ -16,7 +16,7 @@ pub use batch::{Batch, Entry, MessageRef};
 pub use error::{Place, StoreError};
 pub use files::{Digest, FileStore};
 pub use sqlite::SqliteStore;
-pub use worker::{Contents, Done, Worker};
+pub use worker::{Command, Contents, Done, Executor, Worker};
 
 /// Where [`Store::history`] begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

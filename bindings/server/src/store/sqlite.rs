@@ -20,7 +20,8 @@
 //!   the damage, but the later ones are gone without a trace. The same holds of an older copy put in the place of the folder.
 //! - When the disk fails in the very act of confirming a commit, `append` returns an error although the records may be on it.
 //!   They are invisible from then on, and overwritten by the next commit; `load` makes one before it reads, so that what
-//!   it returned is also what a crash right after it leaves. A crash before either may bring the records back.
+//!   it returned is also what a crash right after it leaves. A crash before either may bring the records back; opening the store
+//!   writes the log again first, since a system that has failed to sync may show what it will never write.
 //! - `load` reads the snapshot, the records and the messages of these records. An older message is checked when it is read.
 //!
 //! The file is locked against other programs too, `sqlite3` included: to back up, stop the server and copy the whole folder.
@@ -268,7 +269,11 @@ impl Store for SqliteStore {
     fn load(&mut self, visit: &mut Visitor<'_>) -> Result<(), StoreError> {
         if self.doubtful {
             let head = self.head;
-            self.write("undo a failed commit", |conn| Ok(write_head(conn, head)?))?;
+            self.write("undo a failed commit", |conn| {
+                // SQLite does not write a page that nothing has changed, and a commit without pages leaves the log as it is.
+                conn.prepare_cached("UPDATE head SET seq = seq + 1")?.execute(())?;
+                Ok(write_head(conn, head)?)
+            })?;
         }
         self.head = self.keep_if_damaged(|store| {
             let path = &store.path;

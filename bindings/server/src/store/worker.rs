@@ -69,12 +69,92 @@ pub struct Contents {
     pub records: Batch,
 }
 
-enum Command {
+/// What a store can be told to do.
+pub enum Command {
+    /// Append the batch.
     Commit(Batch),
-    Read { ticket: u64, ids: Vec<u64>, budget: usize },
-    History { ticket: u64, start: Start, floor: u64, limit: usize, budget: usize },
-    Snapshot { seq: u64, bytes: Vec<u8> },
+    /// Read the bodies of messages.
+    Read {
+        /// Comes back with the outcome.
+        ticket: u64,
+        /// The messages.
+        ids: Vec<u64>,
+        /// As of [`Store::messages`].
+        budget: usize,
+    },
+    /// Read a conversation backwards.
+    History {
+        /// Comes back with the outcome.
+        ticket: u64,
+        /// Where it begins.
+        start: Start,
+        /// As of [`Store::history`].
+        floor: u64,
+        /// As of [`Store::history`].
+        limit: usize,
+        /// As of [`Store::history`].
+        budget: usize,
+    },
+    /// Store a snapshot.
+    Snapshot {
+        /// The last record in it.
+        seq: u64,
+        /// The snapshot.
+        bytes: Vec<u8>,
+    },
+    /// Read everything, and let commits through again if that succeeds.
     Reload,
+}
+
+/// A store that does one command after another: the work of a [`Worker`], for whoever brings the thread.
+pub struct Executor {
+    store: Box<dyn Store>,
+    /// Why nothing may be appended.
+    halted: Option<String>,
+}
+
+impl Executor {
+    /// Commands for `store`.
+    #[must_use]
+    pub fn new(store: Box<dyn Store>) -> Executor {
+        Executor { store, halted: None }
+    }
+
+    /// Does as it is told. After a commit has failed, everything fails until a reload has succeeded: what is asked for may be what was
+    /// lost.
+    pub fn execute(&mut self, command: Command) -> Done {
+        let store = &mut *self.store;
+        let halted = match &self.halted {
+            Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
+            None => Ok(()),
+        };
+        match command {
+            Command::Commit(batch) => match halted.and_then(|()| store.append(&batch)) {
+                Ok(()) => Done::Committed { batch },
+                Err(error) => {
+                    self.halted.get_or_insert_with(|| error.to_string());
+                    Done::CommitFailed { batch, error }
+                }
+            },
+            Command::Read { ticket, ids, budget } => {
+                Done::Read { ticket, result: halted.and_then(|()| store.messages(&ids, budget)) }
+            }
+            Command::History { ticket, start, floor, limit, budget } => Done::History {
+                ticket,
+                result: halted.and_then(|()| store.history(start, floor, limit, budget)),
+            },
+            Command::Snapshot { seq, bytes } => {
+                Done::Snapshotted { seq, result: halted.and_then(|()| store.snapshot(seq, &bytes)) }
+            }
+            Command::Reload => {
+                let result = contents(store);
+                if result.is_ok() {
+                    self.halted = None;
+                }
+                Done::Reloaded(result)
+            }
+        }
+    }
 }
 
 impl Worker {
@@ -135,42 +215,11 @@ impl Worker {
     }
 }
 
-fn run(mut store: Box<dyn Store>, queue: &mpsc::Receiver<Command>, done: &Sender<Done>) {
-    let mut halted: Option<String> = None;
+fn run(store: Box<dyn Store>, queue: &mpsc::Receiver<Command>, done: &Sender<Done>) {
+    let mut executor = Executor::new(store);
     for command in queue {
-        let report = match command {
-            Command::Commit(batch) => {
-                let result = match &halted {
-                    Some(cause) => Err(StoreError::Halted { cause: cause.clone() }),
-                    None => store.append(&batch),
-                };
-                match result {
-                    Ok(()) => Done::Committed { batch },
-                    Err(error) => {
-                        halted.get_or_insert_with(|| error.to_string());
-                        Done::CommitFailed { batch, error }
-                    }
-                }
-            }
-            Command::Read { ticket, ids, budget } => {
-                Done::Read { ticket, result: store.messages(&ids, budget) }
-            }
-            Command::History { ticket, start, floor, limit, budget } => {
-                Done::History { ticket, result: store.history(start, floor, limit, budget) }
-            }
-            Command::Snapshot { seq, bytes } => {
-                Done::Snapshotted { seq, result: store.snapshot(seq, &bytes) }
-            }
-            Command::Reload => {
-                let result = contents(store.as_mut());
-                if result.is_ok() {
-                    halted = None;
-                }
-                Done::Reloaded(result)
-            }
-        };
         // Unbounded, so it fails only when nobody listens any more; what was asked for is done all the same.
-        let _ = done.try_send(report);
+        let _ = done.try_send(executor.execute(command));
     }
 }
 
@@ -338,6 +387,17 @@ mod tests {
         let (_, error) = failed(&reports);
         assert!(matches!(error, StoreError::Halted { .. }));
         assert!(error.to_string().contains("Make room"), "{error}");
+        // These may be about what was lost, which is no damage.
+        worker.read(7, vec![2], usize::MAX);
+        worker.history(8, Start::At(2), 0, 1, usize::MAX);
+        worker.snapshot(3, b"state of three".to_vec());
+        let errors = [(); 3].map(|()| match reports.recv_blocking().unwrap() {
+            Done::Read { result, .. } => result.err(),
+            Done::History { result, .. } => result.err(),
+            Done::Snapshotted { result, .. } => result.err(),
+            _ => None,
+        });
+        assert!(errors.iter().all(|error| matches!(error, Some(StoreError::Halted { .. }))), "{errors:?}");
 
         worker.reload();
         let Done::Reloaded(Ok(contents)) = reports.recv_blocking().unwrap() else { panic!("not reloaded") };

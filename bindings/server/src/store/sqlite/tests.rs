@@ -3,12 +3,15 @@ mod history;
 
 use std::fs;
 use std::path::Path;
+use std::time::SystemTime;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::super::{Batch, Loaded, MessageRef, Place, Store, StoreError};
 use super::{FILE, SqliteStore};
+
+const LOG: &str = "obrolan.sqlite3-wal";
 
 /// All a store gives back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -263,6 +266,50 @@ fn after_a_failed_commit_load_waits_until_it_can_write_and_returns_what_is_durab
     assert_eq!(load(&mut store).unwrap().records, records(1..=2));
     store.append(&batch([3])).unwrap();
     assert_eq!(load(&mut store).unwrap().records, records(1..=3));
+}
+
+/// A folder with a store's file and its log as they are now.
+fn copy(data: &Path) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    for name in [FILE, LOG] {
+        fs::copy(data.join(name), copy.path().join(name)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn load_overwrites_what_a_failed_commit_has_left_in_the_log() {
+    let data = TempDir::new().unwrap();
+    let mut store = open(data.path());
+    store.append(&batch(1..=2)).unwrap();
+    let before = copy(data.path());
+    store.append(&batch([3])).unwrap();
+    let after = copy(data.path());
+
+    // The commit is in the log, and SQLite was told that it is not: its sync has failed.
+    let mut store = open(before.path());
+    assert_eq!(load(&mut store).unwrap().records, records(1..=2));
+    fs::copy(after.path().join(LOG), before.path().join(LOG)).unwrap();
+    store.doubtful = true;
+    assert_eq!(load(&mut store).unwrap().records, records(1..=2));
+    let killed = copy(before.path());
+    assert_eq!(load(&mut open(killed.path())).unwrap().records, records(1..=2));
+}
+
+#[test]
+fn a_log_that_was_left_is_written_again_as_it_is() {
+    let data = TempDir::new().unwrap();
+    let mut store = open(data.path());
+    store.append(&batch(1..=20)).unwrap();
+    let killed = copy(data.path());
+    let log = killed.path().join(LOG);
+    let (before, long_ago) = (fs::read(&log).unwrap(), SystemTime::UNIX_EPOCH);
+    fs::File::options().write(true).open(&log).unwrap().set_modified(long_ago).unwrap();
+
+    let mut store = open(killed.path());
+    assert!(fs::metadata(&log).unwrap().modified().unwrap() > long_ago);
+    assert!(fs::read(&log).unwrap() == before);
+    assert_eq!(load(&mut store).unwrap().records, records(1..=20));
 }
 
 #[test]
