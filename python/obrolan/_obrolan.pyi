@@ -1,12 +1,13 @@
 """The part of obrolan that is written in Rust. Import its names from obrolan and obrolan.engine."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, TypeAlias, final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Literal, TypeAlias, final, overload
 
 from typing_extensions import Buffer, Self
 
 from obrolan.engine import Answer, Output
+from obrolan.events import Event, Response
 
 __all__ = [
     "Accounts",
@@ -36,6 +37,7 @@ __all__ = [
     "PasswordHash",
     "PasswordMatches",
     "Persist",
+    "RawClient",
     "Readable",
     "Received",
     "Recovery",
@@ -47,6 +49,8 @@ __all__ = [
     "__version__",
     "hash_password",
     "main",
+    "parse_url",
+    "register",
     "verify_password",
 ]
 
@@ -1064,6 +1068,9 @@ class Server:
         Raises obrolan.ServerError if it could not go on, now or earlier.
         """
 
+    def _put_forward(self, seconds: float) -> None:
+        """Put its clock forward by so many seconds, for tests: what is due by then is done when this returns."""
+
     def __enter__(self) -> Self: ...
     def __exit__(self, *_exception: object) -> None: ...
 
@@ -1080,4 +1087,105 @@ def main(argv: Sequence[str]) -> int:
     """Run the program obrolan with a command line, argv[0] being its name, and return its exit code.
 
     It watches for signals by itself, so Python should not: the script obrolan sets SIGINT to the system's default first.
+    """
+
+@final
+class RawClient:
+    """A connection to a server that keeps itself up. Threads may share it. Timeouts are seconds, or None for no end.
+
+    It begins to connect when it is made, and goes on trying until it is logged in or the server refuses the login for good. `after` says
+    which messages come as events: those with numbers beyond it, or None for none.
+    """
+
+    def __new__(cls, url: str, after: int | None) -> Self: ...
+    def wait_for_login(self, timeout: float | None) -> None:
+        """Wait until it is logged in, which no event tells then.
+
+        Raises AuthError if the server refuses the login, ConnectionLost if the first attempt fails, Timeout.
+        """
+
+    def ask(
+        self, request: str | Mapping[str, str | int | None], timeout: float | None, key: str | None = None
+    ) -> Response:
+        """Make a request and wait for its answer: a dict of the request's name and its parameters, or a line as it is.
+
+        Raises Timeout, ConnectionLost if there is no connection when the time is over or the client has ended, ApiMisuse if it is no
+        request.
+        """
+
+    def post(self, request: str | Mapping[str, str | int | None], key: str | None = None) -> int | None:
+        """Make a request whose answer comes out of take_events under the number that this returns; None if there is no room for it now."""
+
+    def next_event(self, timeout: float | None) -> Event | None:
+        """The next event; None if none comes in time.
+
+        Raises AuthError or ConnectionLost when the client has ended, and all its events are taken.
+        """
+
+    def take_events(self, most: int) -> list[Event | tuple[int, Response]]:
+        """Events that are there already, at most so many of them, each as it is or, the answer to a request that was posted, as a tuple of
+        the request's number and its response.
+
+        Raises as next_event.
+        """
+
+    def hold_messages(self, held: bool) -> None:
+        """Have messages wait where they are, or let them come again: while they are held, other events pass."""
+
+    def confirm(self, id: int) -> None:
+        """Confirm all messages up to a number: they do not come again. Returns at once."""
+
+    def fileno(self) -> int:
+        """A descriptor that is readable while there are events to take, or the client has ended. For polling alone."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether it is logged in right now."""
+
+    def close(self, patience: float) -> None:
+        """End it, after waiting so many seconds at most for what was asked and confirmed to be answered."""
+
+    def send_file(
+        self,
+        to: str,
+        group: bool,
+        content: bytes | str | os.PathLike[str],
+        name: str | None,
+        timeout: float,
+        progress: Callable[[int], object] | None,
+        glance: Callable[[], object] | None,
+    ) -> Response:
+        """Send bytes, or the file at a path, to a user or a group; returns the response, or raises as obrolan.Client.send_file."""
+
+    @overload
+    def get_file(
+        self,
+        id: str,
+        sha256: str | None,
+        path: None,
+        timeout: float,
+        progress: Callable[[int], object] | None,
+        glance: Callable[[], object] | None,
+    ) -> bytes:
+        """Fetch a file to a path, and return its size; or, without a path, return its bytes."""
+
+    @overload
+    def get_file(
+        self,
+        id: str,
+        sha256: str | None,
+        path: str | os.PathLike[str],
+        timeout: float,
+        progress: Callable[[int], object] | None,
+        glance: Callable[[], object] | None,
+    ) -> int:
+        """Fetch a file to a path, and return its size; or, without a path, return its bytes."""
+
+def register(url: str, country: str, name: str, timeout: float) -> Response:
+    """Make an account for the user of a URL; returns the response."""
+
+def parse_url(url: str) -> tuple[str, int, str | None]:
+    """A URL's host, port and user, who may be missing.
+
+    Raises obrolan.ApiMisuse if it is none.
     """

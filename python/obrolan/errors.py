@@ -14,6 +14,7 @@ __all__ = [
     "Refused",
     "RequestError",
     "ServerError",
+    "Timeout",
 ]
 
 
@@ -67,6 +68,10 @@ class ConnectionLost(Error):
     """The connection to the server is gone, and what was asked was not answered."""
 
 
+class Timeout(Error, TimeoutError):
+    """What was waited for did not come in time. A request may have been done all the same, or be done yet."""
+
+
 class AuthError(Error):
     """The server does not let this user in: the name or the password is wrong, or the session has ended."""
 
@@ -89,18 +94,21 @@ class RateLimited(Error):
 class RequestError(Error):
     """The server answered a request with an error.
 
-    ``code`` is the protocol's word for it (``"no_such_user"``), which keeps its meaning; ``data`` is the server's text, for people.
+    ``code`` is the protocol's word for it (``"no_such_user"``), which keeps its meaning; ``data`` is the server's text, for people;
+    ``reason`` says in English why, and what to do about it.
     """
 
     code: str
     data: str
+    reason: str
 
-    def __init__(self, code: str, data: str) -> None:
+    def __init__(self, code: str, data: str, reason: str = "") -> None:
         """Make the error."""
-        super().__init__(code, data)
+        super().__init__(code, data, reason)
         self.code = code
         self.data = data
+        self.reason = reason
 
     def __str__(self) -> str:
         """Return the text for people."""
-        return f"{self.data} ({self.code})"
+        return f"{self.reason or self.data} ({self.code})"

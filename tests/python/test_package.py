@@ -14,11 +14,40 @@ import pytest
 
 import obrolan
 import obrolan.__main__
+import obrolan.aio
+import obrolan.bot
+import obrolan.client
 import obrolan.engine
 import obrolan.errors
+import obrolan.events
+import obrolan.pending
+import obrolan.pool
+import obrolan.pytest_plugin
+import obrolan.requests
+import obrolan.running
+import obrolan.talk
+import obrolan.testing
+import obrolan.turns
 from obrolan import _obrolan
 
-MODULES = [obrolan, obrolan.engine, obrolan.errors, obrolan.__main__]
+MODULES = [
+    obrolan,
+    obrolan.__main__,
+    obrolan.aio,
+    obrolan.bot,
+    obrolan.client,
+    obrolan.engine,
+    obrolan.errors,
+    obrolan.events,
+    obrolan.pending,
+    obrolan.pool,
+    obrolan.pytest_plugin,
+    obrolan.requests,
+    obrolan.running,
+    obrolan.talk,
+    obrolan.testing,
+    obrolan.turns,
+]
 
 STUB = ast.parse((resources.files("obrolan") / "_obrolan.pyi").read_text(encoding="utf-8"))
 
@@ -41,7 +70,7 @@ def test_it_is_imported_fast() -> None:
     assert min(map(float, runs)) < 0.1
 
 
-@pytest.mark.parametrize("module", [obrolan, obrolan.engine, obrolan.errors])
+@pytest.mark.parametrize("module", [module for module in MODULES if hasattr(module, "__all__")])
 def test_what_a_module_gives_is_there_and_sorted(module: ModuleType) -> None:
     assert sorted(set(module.__all__)) == module.__all__
     for name in module.__all__:
@@ -50,7 +79,7 @@ def test_what_a_module_gives_is_there_and_sorted(module: ModuleType) -> None:
 
 def test_every_name_has_its_public_place() -> None:
     public = {*obrolan.__all__, *obrolan.engine.__all__}
-    assert set(_obrolan.__all__) - public == {"main"}
+    assert set(_obrolan.__all__) - public == {"main", "RawClient", "parse_url"}
     for name in _obrolan.__all__:
         if inspect.isclass(value := getattr(_obrolan, name)):
             assert getattr(sys.modules[value.__module__], name) is value
@@ -70,15 +99,23 @@ def test_every_error_is_an_error_of_obrolan() -> None:
 
 
 def documented(module: ModuleType) -> Iterator[tuple[str, object]]:
-    """Yield what a module defines, and what its classes do, but for what every object has."""
+    """Yield what a module defines, and what its classes do, but for what every object has.
+
+    The fields of dataclasses are slots, and documented where they stand.
+    """
     yield module.__name__, module
     for name, value in vars(module).items():
-        if (inspect.isclass(value) or callable(value)) and not name.startswith("_"):
+        public = not name.startswith("_") and type(value).__module__ != "typing"
+        if public and callable(value) and getattr(value, "__module__", "obrolan").startswith("obrolan"):
             yield name, value
-            if inspect.isclass(value):
-                for inner, member in vars(value).items():
-                    if not inner.startswith("__") and (callable(member) or inspect.isdatadescriptor(member)):
-                        yield f"{name}.{inner}", member
+            for inner, member in vars(value).items() if inspect.isclass(value) else ():
+                is_field = inspect.ismemberdescriptor(member)
+                if (
+                    not inner.startswith("_")
+                    and not is_field
+                    and (callable(member) or inspect.isdatadescriptor(member))
+                ):
+                    yield f"{name}.{inner}", member
 
 
 def test_everything_is_documented() -> None:

@@ -3,11 +3,14 @@
 use pyo3::{PyErr, import_exception};
 
 import_exception!(obrolan.errors, ApiMisuse);
+import_exception!(obrolan.errors, AuthError);
 import_exception!(obrolan.errors, ConfigError);
+import_exception!(obrolan.errors, ConnectionLost);
 import_exception!(obrolan.errors, Poisoned);
 import_exception!(obrolan.errors, RecoveryError);
 import_exception!(obrolan.errors, Refused);
 import_exception!(obrolan.errors, ServerError);
+import_exception!(obrolan.errors, Timeout);
 
 pub(crate) fn misuse(error: obrolan::ApiError) -> PyErr {
     ApiMisuse::new_err(error.to_string())

@@ -7,6 +7,7 @@
 mod answers;
 mod asks;
 mod buffer;
+mod client;
 mod config;
 mod engine;
 mod errors;
@@ -32,6 +33,7 @@ mod _obrolan {
             AskAppendUpload, AskDropUpload, AskFinishUpload, AskHashPassword, AskReadFile, AskReadHistory,
             AskReadMessages, AskVerifyPassword,
         },
+        client::{RawClient, parse_url, register},
         config::{Accounts, Config, Limits},
         engine::{Engine, Received},
         outputs::{

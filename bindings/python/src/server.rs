@@ -5,6 +5,7 @@ use std::{
     net::SocketAddr,
     process,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use obrolan_server::{
@@ -75,7 +76,7 @@ impl Server {
     /// Where it listens, as an obrolan URL.
     #[getter]
     fn url(&self) -> String {
-        format!("obrolan://{}", self.address)
+        self.url.clone()
     }
 
     /// Where it listens: the host's IP address and the port, as socket.create_connection takes them.
@@ -92,6 +93,19 @@ impl Server {
         self.check_process()?;
         let Some(running) = self.taken() else { return Ok(()) };
         interruptible(py, || running.stop())?.map_err(|error| ServerError::new_err(error.to_string()))
+    }
+
+    /// Put its clock forward by so many seconds, for tests: what is due by then is done when this returns.
+    fn _put_forward(&self, py: Python<'_>, seconds: f64) -> PyResult<()> {
+        self.check_process()?;
+        let by = Duration::try_from_secs_f64(seconds)
+            .map_err(|_| ApiMisuse::new_err(format!("no clock goes forward by {seconds} seconds")))?;
+        py.detach(|| {
+            if let Some(running) = &*self.running.lock().unwrap_or_else(PoisonError::into_inner) {
+                running.put_forward(by);
+            }
+        });
+        Ok(())
     }
 
     fn __enter__<'py>(this: &Bound<'py, Self>) -> Bound<'py, Self> {

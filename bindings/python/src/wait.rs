@@ -3,7 +3,7 @@
 use std::{
     sync::mpsc::{self, RecvTimeoutError},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use pyo3::{exceptions::PyOSError, prelude::*};
@@ -11,7 +11,7 @@ use pyo3::{exceptions::PyOSError, prelude::*};
 use crate::shared::caught;
 
 /// How long a signal may go unnoticed. A result is noticed at once.
-const GLANCE: Duration = Duration::from_millis(50);
+pub(crate) const GLANCE: Duration = Duration::from_millis(50);
 
 /// Does work that takes its time on a thread of its own, and waits for it. A signal whose handler raises ends the waiting, not the work: its
 /// result is dropped when it is there.
@@ -37,6 +37,26 @@ pub(crate) fn interruptible<T: Send + 'static>(
             Ok(done) => return done,
             Err(RecvTimeoutError::Timeout) => py.check_signals()?,
             Err(RecvTimeoutError::Disconnected) => unreachable!("the thread sends before it ends"),
+        }
+    }
+}
+
+/// Waits for something that can be waited for piece by piece, on this thread: `wait` does so for as long as it is told, and is called again
+/// if nothing came. `None` if nothing came in time.
+pub(crate) fn in_slices<T: Send>(
+    py: Python<'_>,
+    until: Option<Instant>,
+    mut wait: impl FnMut(Duration) -> Option<T> + Send,
+) -> PyResult<Option<T>> {
+    loop {
+        let left = until.map_or(GLANCE, |until| until.saturating_duration_since(Instant::now()));
+        let found = py.detach(|| caught(|| wait(left.min(GLANCE))))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        py.check_signals()?;
+        if left.is_zero() {
+            return Ok(None);
         }
     }
 }

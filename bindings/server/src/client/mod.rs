@@ -241,7 +241,12 @@ impl Client {
         Ok(Client { shared, fd, thread: Mutex::new(Some(thread)) })
     }
 
-    fn wait_for_login(&self, timeout: Duration) -> Result<(), OpenError> {
+    /// Waits until it is logged in. That is told here, and not by an event.
+    ///
+    /// # Errors
+    /// [`OpenError::Timeout`] if it is not logged in within `timeout`: this can be called again then. Otherwise why it will not be, or
+    /// not soon: the client goes on trying unless it has [ended](OpenError::Ended).
+    pub fn wait_for_login(&self, timeout: Duration) -> Result<(), OpenError> {
         let logged_in = self.shared.wait(deadline(timeout), |state| match (&state.ended, &state.link) {
             (Some(ended), _) => Some(Err(OpenError::Ended(ended.clone()))),
             (None, Link::Up) => {
@@ -313,6 +318,13 @@ impl Client {
             self.shared.wake();
         }
         Ok(Some(event))
+    }
+
+    /// Has messages wait where they are, or lets them come again: while they are held, [`next_event`](Self::next_event) and
+    /// [`fd`](Self::fd) tell of other events alone. For programs that are behind with messages, and still wait for answers.
+    pub fn hold_messages(&self, held: bool) {
+        self.shared.lock().queue.hold_messages(held);
+        self.shared.changed();
     }
 
     /// Confirms all messages up to an id: they do not come again. Returns at once; if the connection is lost before the server has

@@ -20,6 +20,8 @@ pub(super) struct Queue {
     last: u64,
     /// Messages were left out, and are to be asked for once there is room.
     behind: bool,
+    /// Messages are not wanted for now.
+    held: bool,
     readiness: Readiness,
     ended: bool,
 }
@@ -33,6 +35,7 @@ impl Queue {
             bytes: 0,
             last: 0,
             behind: false,
+            held: false,
             readiness,
             ended: false,
         })
@@ -58,18 +61,34 @@ impl Queue {
             return;
         }
         self.events.push_back(event);
-        self.readiness.set(true);
+        self.tell();
     }
 
-    /// The oldest event.
+    /// The oldest event; while messages are held, the oldest other one.
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let event = self.events.pop_front();
+        let at = if self.held {
+            self.events.iter().position(|event| !matches!(event, Event::Message(_)))?
+        } else {
+            0
+        };
+        let event = self.events.remove(at);
         if let Some(Event::Message(message)) = &event {
             self.messages -= 1;
             self.bytes -= size(message);
         }
-        self.readiness.set(self.ended || !self.events.is_empty());
+        self.tell();
         event
+    }
+
+    /// Has messages wait, or lets them come again.
+    pub(super) fn hold_messages(&mut self, held: bool) {
+        self.held = held;
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        let wait = self.events.len() - if self.held { self.messages } else { 0 };
+        self.readiness.set(self.ended || wait > 0);
     }
 
     /// After which message to subscribe anew, if some were left out and there is room again. Tells it once.
@@ -89,7 +108,7 @@ impl Queue {
     /// There will be no other event. Whoever polls the descriptor is to learn of it.
     pub(super) fn end(&mut self) {
         self.ended = true;
-        self.readiness.set(true);
+        self.tell();
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -143,6 +162,22 @@ mod tests {
         assert!(!is_readable(&queue) && queue.pop().is_none());
         queue.end();
         assert!(queue.pop().is_none() && is_readable(&queue));
+    }
+
+    #[test]
+    fn messages_that_are_held_let_others_pass() {
+        let mut queue = Queue::new().unwrap();
+        queue.hold_messages(true);
+        queue.push(message(1, "x"));
+        assert!(!is_readable(&queue) && queue.pop().is_none());
+        queue.push(Event::Closing);
+        assert!(is_readable(&queue));
+        assert_eq!(queue.pop(), Some(Event::Closing));
+        assert!(!is_readable(&queue));
+        queue.hold_messages(false);
+        assert!(is_readable(&queue));
+        assert_eq!(queue.pop(), Some(message(1, "x")));
+        assert!(!is_readable(&queue));
     }
 
     #[test]

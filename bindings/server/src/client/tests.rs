@@ -255,6 +255,37 @@ fn the_descriptor_tells_of_events_and_of_the_end() {
 }
 
 #[test]
+fn answers_pass_messages_that_are_held() {
+    let server = in_memory();
+    let ann = logged_in(server.local_addr(), "ann");
+    ann.hold_messages(true);
+    send(&ann, "ann", "halo");
+    let posted = ann.post(Request::Ping).unwrap();
+    assert!(matches!(next(&ann), Event::Response { id, .. } if id == posted));
+    assert_eq!(ann.next_event(AT_ONCE), Ok(None));
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| next(&ann));
+        ann.hold_messages(false);
+        assert_eq!(text(&waiting.join().unwrap()), "halo");
+    });
+}
+
+#[test]
+fn a_login_can_be_waited_for_piece_by_piece() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = url(silent.local_addr().unwrap(), "ann");
+    let ann = Client::start(&url, &Options::default()).unwrap();
+    for _ in 0..2 {
+        assert!(matches!(ann.wait_for_login(Duration::from_millis(1)), Err(OpenError::Timeout)));
+    }
+    let connection = silent.accept().unwrap();
+    drop(silent);
+    drop(connection);
+    let lost = ann.wait_for_login(PATIENCE).unwrap_err();
+    assert!(matches!(lost, OpenError::Unreachable(_)), "{lost}");
+}
+
+#[test]
 fn whoever_waits_is_told_of_the_end() {
     let server = in_memory();
     let ann = logged_in(server.local_addr(), "ann");
@@ -287,6 +318,22 @@ fn a_password_that_is_wrong_by_now_ends_it() {
     };
     assert!(matches!(ended, Ended::Refused(response) if response.code() == Some(Code::BadCredentials)));
     server.stop().unwrap();
+}
+
+#[test]
+fn a_clock_that_is_put_forward_ends_sessions() {
+    let server = in_memory();
+    let ann = logged_in(server.local_addr(), "ann");
+    server.put_forward(Duration::from_secs(40 * 86_400));
+    assert!(matches!(next(&ann), Event::Lost { .. }));
+    assert_eq!(next(&ann), Event::Connected { resumed: false });
+    let sent = Instant::now();
+    let bob = logged_in(server.local_addr(), "bob");
+    assert!(send(&bob, "bob", "halo").is_ok());
+    let Event::Message(message) = next(&bob) else { panic!("a message") };
+    let real = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let ahead = message.time.0 as f64 / 1000.0 - real.as_secs_f64();
+    assert!((ahead - 40.0 * 86_400.0).abs() < 1.0 + sent.elapsed().as_secs_f64(), "{ahead} s ahead");
 }
 
 #[test]

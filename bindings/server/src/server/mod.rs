@@ -18,6 +18,7 @@ use std::{
     path::PathBuf,
     rc::Rc,
     thread,
+    time::Duration,
 };
 
 use obrolan::{Engine, RecoveryError, Seq, Time};
@@ -49,6 +50,14 @@ pub struct Server {
     created: bool,
     /// How many records of the store are in no snapshot.
     journal: usize,
+    forward: (channel::Sender<Forward>, channel::Receiver<Forward>),
+}
+
+/// Has the server's clock put forward.
+struct Forward {
+    by: Duration,
+    /// Told when that is done.
+    done: channel::Sender<()>,
 }
 
 /// Why a server did not start.
@@ -147,7 +156,17 @@ impl Server {
         let listen = |source| StartError::Listen { address: config.listen.clone(), source };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
-        Ok(Server { config: config.clone(), engine, store, files, listener, local_addr, created, journal })
+        Ok(Server {
+            config: config.clone(),
+            engine,
+            store,
+            files,
+            listener,
+            local_addr,
+            created,
+            journal,
+            forward: channel::unbounded(),
+        })
     }
 
     /// The address it is bound to.
@@ -198,6 +217,7 @@ impl Server {
                 hub.spawn(hub::answers(hub.clone(), answers));
             }
             hub.spawn(hub::stored(hub.clone(), stored));
+            hub.spawn(hub::clock(hub.clone(), self.forward.1));
             let accepting = executor.spawn(hub.clone().guard(connections::accept(hub.clone(), listener)));
             let stopped = future::or(
                 async {
@@ -225,18 +245,20 @@ impl Server {
     pub fn spawn(self) -> io::Result<RunningServer> {
         let local_addr = self.local_addr;
         let (stop, stopped) = channel::bounded::<()>(1);
+        let forward = self.forward.0.clone();
         let until = async move {
             // Being told and being let go are the same.
             let _ = stopped.recv().await;
         };
         let thread = threads::spawn("obrolan", || self.run(until))?;
-        Ok(RunningServer { local_addr, stop: Some(stop), thread: Some(thread) })
+        Ok(RunningServer { local_addr, forward, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 /// A server in this process. Dropping it stops it.
 pub struct RunningServer {
     local_addr: SocketAddr,
+    forward: channel::Sender<Forward>,
     stop: Option<channel::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<(), RunError>>>,
 }
@@ -252,6 +274,16 @@ impl RunningServer {
     #[must_use]
     pub fn url(&self) -> String {
         format!("obrolan://{}", reachable(self.local_addr))
+    }
+
+    /// Puts its clock forward, and waits until all that is due by then is done. For tests of what takes days.
+    #[doc(hidden)]
+    pub fn put_forward(&self, by: Duration) {
+        let (done, is_done) = channel::bounded(1);
+        // A server that has ended has nothing that is due.
+        if self.forward.try_send(Forward { by, done }).is_ok() {
+            let _ = is_done.recv_blocking();
+        }
     }
 
     /// Stops it gracefully and waits until it has.
