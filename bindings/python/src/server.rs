@@ -40,6 +40,7 @@ use crate::{
 #[pyclass(frozen, module = "obrolan")]
 pub(crate) struct Server {
     address: SocketAddr,
+    url: String,
     /// Gone when it was stopped.
     running: Mutex<Option<RunningServer>>,
     /// Threads are of one process, and not of those that fork from it.
@@ -141,8 +142,8 @@ impl Server {
             Ok::<_, StartError>(server.spawn()?)
         })?;
         let running = started.map_err(|error| ServerError::new_err(error.to_string()))?;
-        let address = running.local_addr();
-        Ok(Server { address, running: Mutex::new(Some(running)), process: process::id() })
+        let (address, url) = (running.local_addr(), running.url());
+        Ok(Server { address, url, running: Mutex::new(Some(running)), process: process::id() })
     }
 
     fn taken(&self) -> Option<RunningServer> {
