@@ -205,12 +205,12 @@ def test_a_server_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> No
                 async for event in bob:
                     if not isinstance(event, obrolan.Message):
                         states.append(event)
-                        continue
-                    texts.append(event.text)
-                    if len(texts) == 100:
-                        await asyncio.to_thread(home.kill)
-                        await asyncio.to_thread(home.start)
-                    if len(texts) == 500:
+                    else:
+                        texts.append(event.text)
+                        if len(texts) == 100:
+                            await asyncio.to_thread(home.kill)
+                            await asyncio.to_thread(home.start)
+                    if len(texts) == 500 and len(states) == 2:
                         break
                 assert texts == [str(number) for number in range(500)]
                 assert len(set(await sending)) == 500
