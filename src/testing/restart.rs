@@ -59,7 +59,7 @@ impl World {
     }
 
     /// What peers are shown of the whole state after a restart from the records up to one of them, on top of a snapshot if there is one:
-    /// whose session ids those are that peers have read, what each user is [answered](questions), with password and gap, and
+    /// whose session ids those are that peers have read, what each user is answered, with password and gap, and
     /// the realms.
     ///
     /// # Panics
