@@ -3,6 +3,9 @@
 // Every test file includes this module and uses a part of it.
 #![allow(dead_code)]
 
+#[path = "random.rs"]
+mod random;
+
 use std::{
     collections::VecDeque,
     env,
@@ -12,10 +15,12 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use obrolan::wire::FrameDecoder;
+#[allow(unused_imports)]
+pub(crate) use random::Random;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -376,37 +381,4 @@ pub(crate) fn text<'a>(object: &'a Value, member: &str) -> &'a str {
 pub(crate) fn names(object: &Value, member: &str) -> Vec<String> {
     let Some(array) = object[member].as_array() else { panic!("{object} has an array `{member}`") };
     array.iter().map(|name| name.as_str().expect("names are texts").to_owned()).collect()
-}
-
-/// Random numbers that a failed run can be repeated with (SplitMix64).
-pub(crate) struct Random(u64);
-
-impl Random {
-    /// Seeded by `OBROLAN_TEST_SEED`, or by the clock; says which.
-    pub(crate) fn printed() -> Random {
-        let seed = match env::var("OBROLAN_TEST_SEED") {
-            Ok(seed) => seed.parse().expect("OBROLAN_TEST_SEED is a number"),
-            Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64,
-        };
-        println!("random numbers from OBROLAN_TEST_SEED={seed}");
-        Random(seed)
-    }
-
-    /// Another source, for another thread.
-    pub(crate) fn fork(&mut self) -> Random {
-        Random(self.next())
-    }
-
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Less than `end`.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
-        self.next() % end
-    }
 }
