@@ -5,6 +5,7 @@
 //! recipients under one id and in order, none is with anybody else, keys were heeded, mailboxes get empty, and the state is at every
 //! start the one that the journal leads to. See docs/testing.md.
 
+mod answers;
 mod disk;
 mod faults;
 mod ledger;

@@ -5,19 +5,19 @@ use std::collections::{BTreeSet, VecDeque};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{
     Peer,
-    client::{Backoff, Client, Content, Event as Heard, Login, Message, RequestId, Response},
-    wire::{Code, Request},
+    client::{Backoff, Client, Login, Message, RequestId},
+    wire::Request,
 };
 use serde_json::json;
 
 use crate::{
-    ledger::{To, file_name, text},
+    ledger::{Sending, To, file_name, text},
     network::{HangUp, LinkId, Who},
     world::{Event, World},
 };
 
 const NAMES: [&str; 6] = ["ani", "budi", "citra", "dewi", "eka", "fajar"];
-const GROUPS: [&str; 3] = ["warga", "tamu", "kerja"];
+pub(crate) const GROUPS: [&str; 3] = ["warga", "tamu", "kerja"];
 
 /// How long a user waits for any answer before the connection counts as lost.
 const PATIENCE: u64 = 30_000;
@@ -30,7 +30,7 @@ const BACKOFF: u64 = 8000;
 
 /// What a request is about.
 #[derive(Clone, Debug)]
-enum Topic {
+pub(crate) enum Topic {
     Register,
     /// A message of the ledger.
     Send(usize),
@@ -55,35 +55,35 @@ enum Topic {
 }
 
 /// A request that was made and not answered.
-struct Asked {
-    id: RequestId,
-    topic: Topic,
-    keyed: bool,
+pub(crate) struct Asked {
+    pub(crate) id: RequestId,
+    pub(crate) topic: Topic,
+    pub(crate) keyed: bool,
 }
 
 pub(crate) struct User {
     pub(crate) name: &'static str,
-    client: Client,
-    backoff: Backoff,
-    link: Option<LinkId>,
+    pub(crate) client: Client,
+    pub(crate) backoff: Backoff,
+    pub(crate) link: Option<LinkId>,
     /// When to connect again.
-    connect_at: u64,
+    pub(crate) connect_at: u64,
     /// When something was last heard, or nothing was waited for.
-    heard: u64,
-    asked: VecDeque<Asked>,
+    pub(crate) heard: u64,
+    pub(crate) asked: VecDeque<Asked>,
     /// To be tried again from some time on.
-    again: Vec<(u64, Topic, bool)>,
+    pub(crate) again: Vec<(u64, Topic, bool)>,
     /// How many requests it has yet to make of its own will.
     left: u64,
-    registered: bool,
+    pub(crate) registered: bool,
     /// Of this program's life: the last message received.
-    received: u64,
+    pub(crate) received: u64,
     /// Up to where it has confirmed, and wants to.
-    confirmed: u64,
+    pub(crate) confirmed: u64,
     /// Files that are fetched.
-    fetched: BTreeSet<u64>,
+    pub(crate) fetched: BTreeSet<u64>,
     /// The inspection at the end: what is still to be asked.
-    inspecting: Option<Vec<Topic>>,
+    pub(crate) inspecting: Option<Vec<Topic>>,
 }
 
 impl User {
@@ -107,7 +107,7 @@ impl User {
         }
     }
 
-    fn login(&self) -> Login {
+    pub(crate) fn login(&self) -> Login {
         Login::password(self.name, "rahasia").expect("it is one word")
     }
 
@@ -134,10 +134,6 @@ impl User {
             "{} on {:?}: {topics:?} asked, {:?} again, {} confirmed of {}, inspecting {:?}, {:?}",
             self.name, self.link, self.again, self.confirmed, self.received, self.inspecting, self.client
         )
-    }
-
-    pub(crate) fn link(&self) -> Option<LinkId> {
-        self.link
     }
 
     /// Whether all it wanted is done and confirmed.
@@ -213,7 +209,7 @@ impl World {
     }
 
     /// A user lets the connection go, and opens another one later.
-    fn leave(&mut self, at: usize, how: HangUp) {
+    pub(crate) fn leave(&mut self, at: usize, how: HangUp) {
         let user = &mut self.users[at];
         if let Some(link) = user.link.take() {
             // Half a line and its polite end would be a request.
@@ -300,7 +296,7 @@ impl World {
         Topic::Send(number)
     }
 
-    fn ask(&mut self, at: usize, topic: Topic, keyed: bool) {
+    pub(crate) fn ask(&mut self, at: usize, topic: Topic, keyed: bool) {
         let user = &mut self.users[at];
         let client = &mut user.client;
         let id = match &topic {
@@ -403,201 +399,10 @@ impl World {
             user.connect_at = self.now + user.backoff.next_delay();
         }
     }
-
-    fn hear(&mut self, at: usize, event: Heard) {
-        match event {
-            Heard::LoggedIn { .. } => self.users[at].backoff.reset(),
-            Heard::LoginFailed { response } => {
-                assert!(response.is_temporary(), "{} cannot log in: {response:?}", self.users[at].name);
-                self.leave(at, HangUp::Politely);
-            }
-            Heard::SubscribeFailed { .. } => self.leave(at, HangUp::Politely),
-            Heard::Message(message) => self.receives(at, &message),
-            Heard::Gap { count } => self.ledger.gap(at, count),
-            Heard::Closing => {}
-            Heard::Response { id, response } => {
-                let asked = self.users[at].asked.pop_front().expect("it was asked");
-                assert_eq!(asked.id, id, "answers come in the order of the requests");
-                if !matches!(asked.topic, Topic::Whoami) {
-                    self.progress = self.now;
-                }
-                self.answered(at, asked, &response);
-            }
-            other => panic!("nobody understands {other:?}"),
-        }
-    }
-
-    fn receives(&mut self, at: usize, message: &Message) {
-        let number = self.ledger.received(at, &self.names, message);
-        self.progress = self.now;
-        let user = &mut self.users[at];
-        assert!(message.id > user.received, "{} receives {message:?} after {}", user.name, user.received);
-        user.received = message.id;
-        if matches!(message.content, Content::File(_)) && user.fetched.insert(message.id) {
-            self.ask(at, Topic::File(message.id, number), false);
-        }
-        if self.random.once_in(self.plan.confirms) {
-            self.ask(at, Topic::Confirm(message.id), false);
-        }
-    }
-
-    fn answered(&mut self, at: usize, asked: Asked, response: &Response) {
-        let Asked { topic, keyed, .. } = asked;
-        if let Topic::Send(number) = topic
-            && !response.is_ok()
-        {
-            self.ledger.refused(number);
-        }
-        if response.code() == Some(Code::NoSession) {
-            // It has ended, or was lost with the store: the next connection logs in anew.
-            self.leave(at, HangUp::Politely);
-        }
-        if response.is_temporary() || response.code() == Some(Code::NoSession) {
-            match topic {
-                // The next connection asks again.
-                Topic::Register => self.leave(at, HangUp::Politely),
-                Topic::Whoami | Topic::Logout => {}
-                topic => {
-                    let time = self.now + self.random.below(2000);
-                    self.users[at].again.push((time, topic, keyed));
-                }
-            }
-            return;
-        }
-        let user = &mut self.users[at];
-        match topic {
-            Topic::Register => {
-                let taken = response.code() == Some(Code::UserExists);
-                assert!(response.is_ok() || taken, "{} cannot register: {response:?}", user.name);
-                user.registered = true;
-                user.client.login(user.login());
-                user.client.subscribe(0);
-            }
-            Topic::Send(number) => match response.number("id").filter(|_| response.is_ok()) {
-                Some(id) => self.ledger.sent(number, id),
-                None => assert!(
-                    matches!(
-                        response.code(),
-                        // Without a session, lines are shorter.
-                        Some(
-                            Code::NotMember
-                                | Code::NoSuchGroup
-                                | Code::NoSuchUser
-                                | Code::MailboxFull
-                                | Code::TooLong
-                        )
-                    ),
-                    "{} cannot send: {response:?}",
-                    user.name
-                ),
-            },
-            Topic::Member { group, joins, add, at: number } => {
-                let known = match response.code() {
-                    None => true,
-                    Some(Code::AlreadyMember) => joins,
-                    Some(Code::NotMember | Code::NoSuchGroup) if !joins => true,
-                    Some(Code::NoSuchGroup) if !add => false,
-                    Some(Code::GroupExists) if add => false,
-                    _ => panic!("{} cannot be in a group: {response:?}", user.name),
-                };
-                if let Some(link) = user.link.filter(|_| known) {
-                    self.ledger.membership_known(at, group, number, link);
-                }
-            }
-            Topic::Confirm(id) => {
-                assert!(response.is_ok(), "{} cannot confirm: {response:?}", user.name);
-                user.confirmed = user.confirmed.max(id);
-            }
-            Topic::File(_, number) => {
-                let content = response.text("data").map(|base64| BASE64_STANDARD.decode(base64));
-                let right = self.ledger.sending(number).text.as_bytes();
-                assert!(content.is_some_and(|content| content.as_deref() == Ok(right)), "{response:?}");
-            }
-            Topic::Logout => {
-                let login = user.login();
-                user.client.login(login);
-                user.client.subscribe(user.received);
-            }
-            Topic::Whoami => assert!(response.is_ok()),
-            Topic::Inbox => self.sees_inbox(at, response),
-            Topic::History { with, read } => self.sees_history(at, with, read, response),
-        }
-    }
-
-    fn sees_inbox(&mut self, at: usize, response: &Response) {
-        let messages = response.messages().expect("an inbox has messages");
-        for message in &messages {
-            self.ledger.received(at, &self.names, message);
-        }
-        let over = self.users[at].inspecting.is_some();
-        assert!(
-            !over || messages.is_empty(),
-            "{} has confirmed all, and has {messages:?}",
-            self.users[at].name
-        );
-    }
-
-    fn sees_history(&mut self, at: usize, with: String, mut read: Vec<Message>, response: &Response) {
-        if !response.is_ok() {
-            let strange = matches!(response.code(), Some(Code::NotMember | Code::NoSuchUser));
-            assert!(strange, "{} cannot read: {response:?}", self.users[at].name);
-            return;
-        }
-        let page = response.messages().expect("a history has messages");
-        for message in page.into_iter().rev() {
-            self.ledger.saw(at, &self.names, &message);
-            let last = read.last().map_or(u64::MAX, |last| last.id);
-            assert!(message.id < last, "a history goes backwards");
-            read.push(message);
-        }
-        if response.body()["more"] == true {
-            return self.ask(at, Topic::History { with, read }, false);
-        }
-        if self.users[at].inspecting.is_some() {
-            self.check_history(at, &with, &read);
-        }
-    }
-
-    /// A whole conversation, read at the end, is all that is known of it.
-    fn check_history(&self, at: usize, with: &str, read: &[Message]) {
-        let there: BTreeSet<u64> = read.iter().map(|message| message.id).collect();
-        let known = match self.names.iter().position(|name| name == with) {
-            Some(other) => self.ledger.ids(|sending| {
-                let ends = (sending.from, &sending.to);
-                ends == (at, &To::User(other)) || ends == (other, &To::User(at))
-            }),
-            // Members are shown what came since they joined.
-            None => {
-                let oldest = there.first().copied().unwrap_or(u64::MAX);
-                let of_group = self.ledger.ids(|sending| sending.to == To::Group(with.to_owned()));
-                of_group.into_iter().filter(|id| *id >= oldest).collect()
-            }
-        };
-        let lost: Vec<&u64> = known.difference(&there).collect();
-        assert!(lost.is_empty(), "{} does not see {lost:?} in the history with {with}", self.users[at].name);
-    }
-
-    /// All is at rest: everybody looks whether everything is there.
-    pub(crate) fn begin_inspection(&mut self) {
-        for user in &mut self.users {
-            let mut topics = vec![Topic::Inbox];
-            let with = self.names.iter().map(String::as_str).chain(GROUPS);
-            topics.extend(with.map(|with| Topic::History { with: with.to_owned(), read: Vec::new() }));
-            user.inspecting = Some(topics);
-        }
-    }
-
-    fn inspect(&mut self, at: usize) {
-        let user = &mut self.users[at];
-        if user.asked.is_empty()
-            && let Some(topic) = user.inspecting.as_mut().and_then(Vec::pop)
-        {
-            self.ask(at, topic, false);
-        }
-    }
 }
 
-fn message_line(number: usize, sending: &crate::ledger::Sending, keyed: bool) -> String {
+/// The request that sends a message.
+fn message_line(number: usize, sending: &Sending, keyed: bool) -> String {
     let (to, field) = match &sending.to {
         To::User(to) => (NAMES[*to], "to"),
         To::Group(group) => (&group[..], "group"),

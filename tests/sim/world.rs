@@ -214,7 +214,7 @@ impl World {
     }
 
     fn is_at_rest(&self) -> bool {
-        let connected = |user: &User| user.link().is_some_and(|link| self.network.is_whole(link));
+        let connected = |user: &User| user.link.is_some_and(|link| self.network.is_whole(link));
         self.users.iter().all(|user| user.is_at_rest() && connected(user))
             && self.network.is_at_rest()
             && self.server.as_ref().is_some_and(Server::is_at_rest)
