@@ -174,8 +174,10 @@ impl Disk {
             self.counts.refused_others += 1;
             return Err(ErrorKind::WriteZero.into());
         }
-        // A write that fails may have got somewhere.
-        let done = if refused { self.random.below(bytes.len() as u64) as usize } else { bytes.len() };
+        // A write that fails may have got somewhere, sector by sector.
+        let sectors = bytes.len() / SECTOR;
+        let done =
+            if refused { self.random.below(sectors as u64 + 1) as usize * SECTOR } else { bytes.len() };
         let file = self.files.get_mut(name).ok_or(ErrorKind::NotFound)?;
         file.change(Change::Write { at: at as usize, bytes: bytes[..done].to_vec() });
         if refused { Err(io::Error::other("the disk does not write")) } else { Ok(()) }
