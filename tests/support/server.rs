@@ -200,6 +200,12 @@ impl Starting {
     }
 }
 
+/// Says why a test does not run here, past the test harness, which keeps what passing tests print to itself.
+pub(crate) fn skipped(why: &str) {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(io::stderr(), "skipped {test}: {why}").expect("standard error takes a line");
+}
+
 /// Takes out of a command's environment what would configure a server.
 pub(crate) fn clean(command: &mut Command) {
     for (name, _) in env::vars_os() {
