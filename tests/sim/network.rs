@@ -170,7 +170,7 @@ impl World {
         // However it ends, the server does not keep it for ever.
         let late = match how {
             HangUp::Politely => {
-                // An end after whole lines, and after all that was written, may be told as one.
+                // Only after whole lines: the end of a stream makes a request of half a line.
                 link.up.end = Some(self.random.pick(&[Closed::Eof, Closed::Gone]));
                 10_000
             }

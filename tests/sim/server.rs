@@ -154,6 +154,10 @@ impl World {
 
     /// The server has waited long enough: it stores what is left, and is gone.
     pub(crate) fn stopped(&mut self) {
+        if self.strikes(Fault::PowerCutInStore, 2) {
+            let changes = self.random.below(40);
+            self.folder.disk().cut_power_after(changes);
+        }
         let Some(mut server) = self.server.take() else { return };
         if !server.gathering.is_empty() {
             server.commands.push_back(Command::Commit(std::mem::take(&mut server.gathering)));
