@@ -20,7 +20,7 @@ use random::Random;
 use serde_json::Value;
 use server::{Client, Process, Starting, id, names, text};
 
-const ROUNDS: u64 = 20;
+const ROUNDS: u64 = 50;
 const RESIDENTS: [&str; 4] = ["ani", "budi", "citra", "dewi"];
 const GROUP: &str = "warga";
 const OPEN_GROUP: &str = "tamu";
@@ -91,7 +91,7 @@ fn what_was_answered_ok_survives_kills_in_the_middle_of_a_load() {
         let address = server.address();
         let newcomers = thread::spawn(move || newcomers(address, round));
 
-        thread::sleep(Duration::from_millis(20 + random.below(600)));
+        thread::sleep(Duration::from_millis(20 + random.below(400)));
         let end = match random.below(8) {
             0 => End::KilledTwice,
             1 => End::Stopped,

@@ -17,7 +17,7 @@ use std::{
 
 use rlimit::Resource;
 use serde_json::Value;
-use server::{Client, Process, error_code, id, text};
+use server::{Client, Process, error_code, id, skipped, text};
 
 /// How long the server may take to see that there is room again.
 const RECOVERY: Duration = Duration::from_secs(35);
@@ -78,7 +78,7 @@ impl SmallFileSystem {
         match mount {
             Ok(output) if output.status.success() => Some(SmallFileSystem { mounted, _folder: folder }),
             failed => {
-                println!("skipped: a file system cannot be mounted here: {failed:?}");
+                skipped(&format!("a file system cannot be mounted here: {failed:?}"));
                 None
             }
         }

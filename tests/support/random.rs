@@ -1,4 +1,4 @@
-//! Random numbers for tests.
+//! Random numbers that a failed run can be repeated with.
 
 // Every test file includes this module and uses a part of it.
 #![allow(dead_code)]
@@ -8,11 +8,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Random numbers that a failed run can be repeated with (SplitMix64).
+/// SplitMix64.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Always the same numbers.
+    /// The numbers of a seed.
     pub(crate) fn seeded(seed: u64) -> Random {
         Random(seed)
     }
@@ -43,5 +43,15 @@ impl Random {
     /// Less than `end`.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
+    }
+
+    /// True once in `n` times.
+    pub(crate) fn once_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// One of some choices.
+    pub(crate) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
     }
 }

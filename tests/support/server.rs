@@ -9,7 +9,7 @@ mod client;
 use std::{
     env,
     fs::{self, File},
-    io::ErrorKind,
+    io::{self, ErrorKind, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -192,6 +192,12 @@ impl Starting {
     fn log(&self) -> String {
         fs::read_to_string(self.scratch.path().join("log")).unwrap()
     }
+}
+
+/// Says why a test does not run here, past the test harness, which keeps what passing tests print to itself.
+pub(crate) fn skipped(why: &str) {
+    let test = thread::current().name().unwrap_or("a test").to_owned();
+    writeln!(io::stderr(), "skipped {test}: {why}").expect("standard error takes a line");
 }
 
 /// Takes out of a command's environment what would configure a server.

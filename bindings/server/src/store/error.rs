@@ -11,6 +11,8 @@ use rusqlite::ErrorCode;
 pub enum Place {
     /// The file as a whole.
     File,
+    /// The write-ahead log, which holds the last transactions.
+    Log,
     /// The row that says which record is the last.
     Head,
     /// The snapshot.
@@ -25,6 +27,7 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Place::File => f.write_str("the file itself"),
+            Place::Log => f.write_str("its log (the file of the same name with -wal)"),
             Place::Head => f.write_str("the head (table `head`)"),
             Place::Snapshot => f.write_str("the snapshot (table `snapshot`)"),
             Place::Record(seq) => write!(f, "record {seq} (table `journal`)"),

@@ -15,9 +15,10 @@
 //! # What cannot be promised
 //!
 //! - The last transactions live in `obrolan.sqlite3-wal` until a checkpoint moves them into the file. SQLite ends the log at the
-//!   first frame whose checksum is wrong, for that is what a commit cut short by a crash looks like. Damage within the log, a lost
-//!   log file, or a copy of the folder without it therefore brings back an earlier state: a whole one, every transaction before
-//!   the damage, but the later ones are gone without a trace. The same holds of an older copy put in the place of the folder.
+//!   first frame whose checksum is wrong, for that is what a commit cut short by a crash looks like. If frames of a later commit follow, it is
+//!   damage, and is refused; damage to the last commit of the log, a lost log file, or a copy of the folder without it brings back
+//!   an earlier state: a whole one, but what came later is gone without a trace. The same holds of an older copy put in the place of the
+//!   folder.
 //! - When the disk fails in the very act of confirming a commit, `append` returns an error although the records may be on it.
 //!   They are invisible from then on, and overwritten by the next commit; `load` makes one before it reads, so that what
 //!   it returned is also what a crash right after it leaves. A crash before either may bring the records back; opening the store
@@ -30,6 +31,7 @@ mod checksum;
 mod failure;
 mod file;
 pub(super) mod folder;
+mod log;
 #[cfg(test)]
 mod tests;
 

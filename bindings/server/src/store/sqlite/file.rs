@@ -1,7 +1,7 @@
 //! The SQLite file: its layout, how it is made and how it is opened.
 
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -10,6 +10,7 @@ use super::super::{Place, StoreError};
 use super::checksum::Head;
 use super::failure::{Failure, damaged};
 use super::folder::{Folder, io_error, private_file};
+use super::log;
 
 /// `OBRL`: tells an obrolan store from any other SQLite file.
 const APPLICATION_ID: u32 = 0x4f42_524c;
@@ -52,7 +53,7 @@ const FLAGS: OpenFlags = OpenFlags::SQLITE_OPEN_READ_WRITE.union(OpenFlags::SQLI
 /// Makes an empty store. It is built under another name and gets its own when it is complete: a file of the store's name
 /// that is empty or half made is damage then, never the beginning of a store.
 pub(super) fn create(folder: &Folder, path: &Path) -> Result<(), StoreError> {
-    let log = log(path);
+    let log = log_of(path);
     if log.exists() {
         let why = format!("it is missing, but its log {} is there", log.display());
         return Err(damaged(Place::File, why).reading(path, Place::File));
@@ -84,32 +85,8 @@ fn fill(path: &Path) -> rusqlite::Result<()> {
     conn.close().map_err(|(_, error)| error)
 }
 
-fn log(path: &Path) -> PathBuf {
+fn log_of(path: &Path) -> PathBuf {
     path.with_extension("sqlite3-wal")
-}
-
-/// Writes a log again as it is, if there is one.
-///
-/// After a sync that failed, systems show bytes that they have given up writing. If the server was killed or stopped then, SQLite takes
-/// them for a commit and adds to them, and a power cut would take what was added and synced since along with them.
-fn rewrite(log: &Path) -> io::Result<()> {
-    let mut file = match File::options().read(true).write(true).open(log) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        opened => opened?,
-    };
-    let mut buffer = vec![0; 1 << 20];
-    let mut at = 0;
-    loop {
-        file.seek(SeekFrom::Start(at))?;
-        match file.read(&mut buffer)? {
-            0 => return file.sync_all(),
-            n => {
-                file.seek(SeekFrom::Start(at))?;
-                file.write_all(&buffer[..n])?;
-                at += n as u64;
-            }
-        }
-    }
 }
 
 /// Opens a store that [`create`] made.
@@ -118,6 +95,10 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Failure> {
     let size = fs::metadata(path).map_err(|error| io_error("open", path, error))?.len();
     if size == 0 {
         return Err(damaged(Place::File, "it is empty"));
+    }
+    let log = log_of(path);
+    if let Some(why) = log::damage(&log).map_err(|error| io_error("read", &log, error))? {
+        return Err(damaged(Place::Log, why));
     }
     let conn = Connection::open_with_flags(path, FLAGS)?;
     // Exclusive before the first read: the log's index then lives in this process and no `-shm` file is made.
@@ -136,7 +117,7 @@ pub(super) fn connect(path: &Path) -> Result<Connection, Failure> {
             return Err(damaged(Place::File, format!("there is no layout {version}")));
         }
     }
-    rewrite(&log(path)).map_err(|error| io_error("write", &log(path), error))?;
+    log::rewrite(&log).map_err(|error| io_error("write", &log, error))?;
     // fullfsync: where a plain fsync leaves data in the disk's own cache (macOS). journal_size_limit: the log shrinks to
     // this many bytes after it has had to grow.
     conn.execute_batch(

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::super::super::{Place, Store, StoreError};
 use super::super::FILE;
-use super::{assert_damaged, batch, body, edit, example, expected, load, open, read_all, records};
+use super::{LOG, assert_damaged, batch, body, edit, example, expected, load, open, read_all, records};
 
 /// Flips the lowest bit of the byte at `offset` of a blob.
 fn flip(table: &str, column: &str, key: &str, offset: usize) -> String {
@@ -119,9 +119,9 @@ fn damage_leaves_the_log_for_whoever_repairs_it() {
     store.append(&batch(1..=3)).unwrap();
     store.conn.execute_batch("DELETE FROM journal WHERE seq = 2").unwrap();
     assert_damaged(&load(&mut store).unwrap_err(), Place::Record(2));
-    let log = fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap();
+    let log = fs::read(data.path().join(LOG)).unwrap();
     drop(store);
-    assert_eq!(fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap(), log);
+    assert_eq!(fs::read(data.path().join(LOG)).unwrap(), log);
 }
 
 /// SplitMix64: the tests' own source of positions, the same in every run.
@@ -164,7 +164,7 @@ fn a_flipped_bit_anywhere_in_the_file_is_found_or_changes_nothing() {
 
 /// Copies the files of an open store as a crash would leave them.
 fn crash(from: &Path, to: &Path) {
-    for name in [FILE, "obrolan.sqlite3-wal"] {
+    for name in [FILE, LOG] {
         fs::copy(from.join(name), to.join(name)).unwrap();
     }
 }
@@ -184,7 +184,7 @@ fn what_was_appended_survives_a_crash() {
 }
 
 #[test]
-fn a_damaged_log_gives_damage_or_all_that_was_durable_before_some_moment() {
+fn a_damaged_log_is_found_unless_the_damage_is_in_its_last_commit() {
     // With all in the log; with the log begun anew after a checkpoint; and with all in both the log and the file.
     for checkpoint_at in [None, Some(25), Some(40)] {
         let data = TempDir::new().unwrap();
@@ -198,16 +198,16 @@ fn a_damaged_log_gives_damage_or_all_that_was_durable_before_some_moment() {
                 store.conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", (), |_| Ok(())).unwrap();
             }
         }
-        let log = fs::read(data.path().join("obrolan.sqlite3-wal")).unwrap();
+        let log = fs::read(data.path().join(LOG)).unwrap();
         let mut random = Random(2);
-        let mut shorter = 0;
+        let (mut found, mut shorter) = (0, 0);
         for _ in 0..100 {
             let copy = TempDir::new().unwrap();
             crash(data.path(), copy.path());
             let mut bytes = log.clone();
             let at = random.below(bytes.len());
             bytes[at] ^= 1 << random.below(8);
-            fs::write(copy.path().join("obrolan.sqlite3-wal"), bytes).unwrap();
+            fs::write(copy.path().join(LOG), bytes).unwrap();
             match read_all(copy.path(), 0) {
                 Ok(content) => {
                     let first = content.snapshot.map_or(0, |(seq, bytes)| {
@@ -218,12 +218,30 @@ fn a_damaged_log_gives_damage_or_all_that_was_durable_before_some_moment() {
                     assert_eq!(content.records, records(first + 1..=last), "byte {at}");
                     let bodies: Vec<_> = (1..=last / 2).map(|half| body(half * 2)).collect();
                     assert_eq!(content.messages, bodies, "byte {at}");
+                    assert!(last >= 39, "byte {at}: the records end with {last}");
                     shorter += u64::from(last < 40);
                 }
-                Err(StoreError::Damaged { .. }) => {}
+                Err(StoreError::Damaged { place: Place::Log, .. }) => found += 1,
                 Err(error) => panic!("byte {at}: {error}"),
             }
         }
-        assert!(shorter > 0 || checkpoint_at.is_some(), "no flip met the log");
+        assert!(found > 30 && (shorter > 0 || checkpoint_at.is_some()), "{found} found, {shorter} not");
+    }
+}
+
+#[test]
+fn a_log_cut_short_or_half_written_is_no_damage() {
+    let data = TempDir::new().unwrap();
+    let mut store = open(data.path());
+    for seq in 1..=10 {
+        store.append(&batch([seq])).unwrap();
+    }
+    let log = fs::read(data.path().join(LOG)).unwrap();
+    let copy = TempDir::new().unwrap();
+    for end in (0..=log.len()).step_by(500) {
+        crash(data.path(), copy.path());
+        fs::write(copy.path().join(LOG), &log[..end]).unwrap();
+        let records = read_all(copy.path(), 0).unwrap().records;
+        assert_eq!(records, super::records(1..=records.len() as u64), "at {end}");
     }
 }
