@@ -48,10 +48,12 @@ fn files(folder: &Path) -> Files {
     files
 }
 
-/// A data folder, as a kill leaves it.
+/// A data folder.
 struct Example {
-    /// A snapshot, records after it, messages, contents of files, and a log.
-    files: Files,
+    /// As a kill leaves it: with a snapshot, records after it, messages, contents of files, and a log.
+    killed: Files,
+    /// As a stop leaves it: without a log.
+    stopped: Files,
     /// All that can be asked about it.
     questions: String,
     /// What was answered before the last commit.
@@ -90,7 +92,11 @@ fn example() -> Example {
     let earlier = questions.lines().map(|question| client.ok(question)).collect();
     client.ok("ADD_GROUP kerja");
     server.kill();
-    Example { files: files(folder.path()), questions, earlier }
+    let killed = files(folder.path());
+    let mut server = Process::start_on(folder.path(), &[]);
+    server.signal("TERM");
+    server.wait();
+    Example { killed, stopped: files(folder.path()), questions, earlier }
 }
 
 /// A place to run servers in.
@@ -160,26 +166,33 @@ fn outcome(
 
 #[test]
 fn a_flipped_bit_is_found_or_harmless_and_changes_no_answer() {
-    let Example { files: whole, questions, earlier } = example();
-    let right = Scratch::new().ask(&whole, &questions).unwrap();
+    let Example { killed, stopped, questions, earlier } = example();
+    let right = Scratch::new().ask(&killed, &questions).unwrap();
     assert!(right.iter().all(|answer| answer["status"] == "OK") && right != earlier, "{right:?}");
+    assert!(Scratch::new().ask(&stopped, &questions).unwrap() == right);
     let mut random = Random::printed();
-    let share = |name: &Path| match name.to_str() {
-        Some(DATABASE | LOG) => FLIPS * 2 / 5,
-        _ => FLIPS / 5 / (whole.len() as u64 - 2),
-    };
-    let mut flips: Vec<(&PathBuf, u64)> = Vec::new();
-    for (name, content) in &whole {
-        flips.extend((0..share(name)).map(|_| (name, random.below(content.len() as u64 * 8))));
+    let mut flips: Vec<(&Files, &PathBuf, u64)> = Vec::new();
+    for files in [&killed, &stopped] {
+        // The database and the log have the most to lose.
+        let share = |name: &Path| match name.to_str() {
+            Some(DATABASE | LOG) => FLIPS / 4,
+            _ => FLIPS / 10 / files.len() as u64,
+        };
+        for (name, content) in files {
+            flips.extend((0..share(name)).map(|_| (files, name, random.below(content.len() as u64 * 8))));
+        }
     }
-    assert!(flips.len() as u64 > FLIPS - 10, "{}", flips.len());
+    flips.extend((flips.len() as u64..FLIPS).map(|_| {
+        let name = stopped.keys().find(|name| name.to_str() == Some(DATABASE)).expect("it is there");
+        (&stopped, name, random.below(stopped[name].len() as u64 * 8))
+    }));
 
     let next = AtomicUsize::new(0);
     let run = || {
         let scratch = Scratch::new();
         let mut outcomes: BTreeMap<(PathBuf, Outcome), u64> = BTreeMap::new();
-        while let Some((name, bit)) = flips.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let mut files = whole.clone();
+        while let Some((files, name, bit)) = flips.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let mut files = (*files).clone();
             let content = files.get_mut(*name).expect("it is one of them");
             content[(bit / 8) as usize] ^= 1 << (bit % 8);
             let outcome = outcome(name, scratch.ask(&files, &questions), &right, &earlier);
@@ -194,6 +207,6 @@ fn a_flipped_bit_is_found_or_harmless_and_changes_no_answer() {
     let mut all: BTreeMap<(PathBuf, Outcome), u64> = BTreeMap::new();
     outcomes.into_iter().flatten().for_each(|(key, count)| *all.entry(key).or_default() += count);
     for ((name, outcome), count) in &all {
-        println!("{count:6} {outcome:?} in {} of {} bytes", name.display(), whole[name].len());
+        println!("{count:6} {outcome:?} in {} of {} bytes", name.display(), killed[name].len());
     }
 }
