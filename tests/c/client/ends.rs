@@ -66,6 +66,16 @@ fn whoever_waits_is_told_when_the_client_is_closed() {
 }
 
 #[test]
+fn a_client_that_has_ended_is_not_connected() {
+    let server = Server::in_memory();
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    assert!(obrolan_client_is_connected(ann.0) && obrolan_client_is_connected(bob.0));
+    assert_eq!(checked(obrolan_client_close(ann.0)), nothing());
+    assert!(bob.request("QUIT").unwrap().is_ok());
+    assert!(!obrolan_client_is_connected(ann.0) && !obrolan_client_is_connected(bob.0));
+}
+
+#[test]
 fn what_was_confirmed_reaches_the_server() {
     let server = Server::in_memory();
     let ann = server.client("ann");
