@@ -88,6 +88,22 @@ fn what_was_confirmed_reaches_the_server() {
 }
 
 #[test]
+fn what_was_confirmed_too_early_is_confirmed_when_it_is_there() {
+    let server = Server::in_memory();
+    let ann = server.client("ann");
+    let first = ann.send("ann", "first").unwrap();
+    let confirm = |id| {
+        assert_eq!(checked(obrolan_client_ack(ann.0, id)), nothing());
+        assert_eq!(obrolan_client_ping(ann.0), OBROLAN_OK, "its answer comes after that to ACK");
+    };
+    confirm(first + 1);
+    let second = ann.send("ann", "second").unwrap();
+    assert_eq!((second, ann.request("INBOX").unwrap().messages()), (first + 1, vec!["second".to_owned()]));
+    confirm(second);
+    assert!(ann.request("INBOX").unwrap().messages().is_empty());
+}
+
+#[test]
 fn a_client_that_has_quit_is_closed() {
     let server = Server::in_memory();
     let ann = server.client("ann");
