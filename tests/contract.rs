@@ -29,7 +29,8 @@ fn scenarios() -> BoxedStrategy<Bytes> {
         let byte = |at| u8::from_str_radix(&hex[at..at + 2], 16).expect("a scenario is told in hex");
         return Just(Bytes((0..hex.len()).step_by(2).map(byte).collect())).boxed();
     }
-    let any = (prop::sample::select(&FORMATS[..]), prop::collection::vec(any::<u8>(), 0..700));
+    // Random bytes say little in the third.
+    let any = (prop::sample::select(&FORMATS[..2]), prop::collection::vec(any::<u8>(), 0..700));
     any.prop_map(|(format, bytes)| Bytes([&[format], &bytes[..]].concat())).boxed()
 }
 

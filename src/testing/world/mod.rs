@@ -65,6 +65,8 @@ pub struct World {
     ready: VecDeque<usize>,
     failed: bool,
     failed_once: bool,
+    /// Messages could not be read for a subscription, and the engine may wait to try again.
+    read_failed: bool,
     snapshots: Vec<Snapshot>,
     session_ids: Vec<String>,
     happened: Vec<Happened>,
@@ -110,6 +112,7 @@ impl World {
             ready: VecDeque::new(),
             failed: false,
             failed_once: false,
+            read_failed: false,
             snapshots: Vec::new(),
             session_ids: Vec::new(),
             happened: Vec::new(),
