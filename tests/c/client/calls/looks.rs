@@ -84,6 +84,11 @@ impl Message {
         let seen = seen(event);
         let mut rest = seen.clone();
         let time = rest.remove("obrolan_event_time");
+        if let Some(Seen::Text(file_id)) = rest.remove("obrolan_event_file_id") {
+            assert!(matches!(self.content, Content::File { .. }), "message {id} has a file");
+            assert_eq!(*self.file_id.get_or_insert_with(|| file_id.clone()), file_id);
+        }
+        assert_eq!(rest, told(id, self));
         let Some(Seen::Number(time)) = time else { panic!("message {id} has no time") };
         assert!(
             (self.time[0]..=self.time[1]).contains(&time),
@@ -91,11 +96,6 @@ impl Message {
             self.time
         );
         self.time = [time, time];
-        if let Some(Seen::Text(file_id)) = rest.remove("obrolan_event_file_id") {
-            assert!(matches!(self.content, Content::File { .. }), "message {id} has a file");
-            assert_eq!(*self.file_id.get_or_insert_with(|| file_id.clone()), file_id);
-        }
-        assert_eq!(rest, told(id, self));
         seen
     }
 }
