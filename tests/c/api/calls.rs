@@ -436,12 +436,12 @@ impl Run {
 }
 
 /// The parameter `name`, which is NULL if that is the one that is to be.
-pub(crate) fn or_null<T>(null: Option<&str>, name: &str, pointer: *mut T) -> *mut T {
+fn or_null<T>(null: Option<&str>, name: &str, pointer: *mut T) -> *mut T {
     if null == Some(name) { ptr::null_mut() } else { pointer }
 }
 
 /// What a call writes to an out-parameter, if that is not to be NULL. A call that fails must leave it as it is.
-pub(crate) fn out<T: Copy + PartialEq>(
+fn out<T: Copy + PartialEq>(
     untouched: T,
     null: bool,
     call: impl FnOnce(*mut T) -> obrolan_result,
