@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    fn with_session_ids(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn with_session_ids(&self, bytes: &[u8]) -> Vec<u8> {
         let mut written = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let [byte, tail @ ..] = rest {

@@ -215,6 +215,21 @@ impl World {
         &self.snapshots
     }
 
+    /// The first thing that did not happen in the same way in another world, as `same` sees it.
+    #[must_use]
+    pub fn first_difference(
+        &self,
+        other: &World,
+        same: impl Fn(&Happened, &Happened) -> bool,
+    ) -> Option<String> {
+        let (one, two) = (self.happened(), other.happened());
+        let at = (0..one.len().max(two.len())).find(|at| match (one.get(*at), two.get(*at)) {
+            (Some(one), Some(two)) => !same(one, two),
+            _ => true,
+        })?;
+        Some(format!("{:?}\nwhere there was\n{:?}", one.get(at), two.get(at)))
+    }
+
     fn referee(&mut self, asks: &[(Ticket, Ask)], tell: impl FnOnce(&mut Referee, Call<'_>)) {
         let (now, seq) = (self.now, self.journal().0);
         if let Some(referee) = &mut self.referee {
