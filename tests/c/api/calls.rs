@@ -323,7 +323,9 @@ impl Run {
     fn line(&mut self) -> Vec<u8> {
         let name = self.any(&["ann", "bob"]);
         let other = self.any(&["ann", "bob", "eve"]);
-        let line = match self.random.below(20) {
+        // Whoever never knows the password is to try it until there were too many attempts.
+        let guesses = self.wrong == 1 && self.one_in(2);
+        let line = match if guesses { 3 } else { self.random.below(20) } {
             0..=2 => format!("REGISTER {name} secret99 ID {name}"),
             3..=6 => format!("AUTH {name} {}", if self.one_in(self.wrong) { "wrong" } else { "secret99" }),
             7..=9 => format!("SEND {other} halo {}", self.random.below(100)),
