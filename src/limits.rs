@@ -81,7 +81,7 @@ pub struct Limits {
     pub group_members: usize,
     /// Groups that a user is in.
     pub groups_per_user: usize,
-    /// Requests of a user that are remembered by their dedupe keys for 24 hours; a request with another key is answered `busy`.
+    /// Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest make room.
     pub dedupe_keys: usize,
     /// Accounts.
     pub users: usize,

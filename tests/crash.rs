@@ -1,5 +1,7 @@
 //! What was answered OK is there after the server was killed, stopped or interrupted, at any moment.
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/server.rs"]
 mod server;
 
@@ -14,8 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use random::Random;
 use serde_json::Value;
-use server::{Client, Process, Random, Starting, id, names, text};
+use server::{Client, Process, Starting, id, names, text};
 
 const ROUNDS: u64 = 50;
 const RESIDENTS: [&str; 4] = ["ani", "budi", "citra", "dewi"];

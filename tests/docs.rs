@@ -3,7 +3,7 @@
 //! `UPDATE_DOCS=1 cargo test --test docs` writes the reference of requests anew.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     env,
     fmt::Write,
     fs,
@@ -11,7 +11,7 @@ use std::{
 
 use obrolan::{
     Config, ConnId, Engine, Output, Peer, Time,
-    wire::{Code, REQUESTS, Spec},
+    wire::{Code, Dialect, Line, REQUESTS, Spec, Structured},
 };
 
 const PROTOCOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/protocol.md");
@@ -57,9 +57,10 @@ fn every_code_is_explained_and_no_other() {
     assert_eq!(explained, Code::ALL.iter().map(|code| code.as_str()).collect::<Vec<_>>());
 }
 
-/// Plays every block marked `chat`, from the top of the page to its end, with one engine. The page says how they are read.
+/// Plays every block marked `chat`, from the top of the page to its end, with one engine. The page says how they are read. Every request
+/// has an example that is answered OK.
 #[test]
-fn the_examples_are_what_happens() {
+fn the_examples_are_what_happens_and_leave_no_request_out() {
     let mut stage = Stage::new();
     let (mut playing, mut played) = (false, 0);
     for (at, line) in protocol().lines().enumerate() {
@@ -84,6 +85,9 @@ fn the_examples_are_what_happens() {
         }
     }
     assert!(played > 50, "only {played} lines were found to play");
+    let without: Vec<&str> =
+        REQUESTS.iter().map(|spec| spec.name).filter(|name| !stage.shown.contains(name)).collect();
+    assert!(without.is_empty(), "docs/protocol.md has no example of {}", without.join(", "));
 }
 
 struct Stage {
@@ -91,10 +95,14 @@ struct Stage {
     people: BTreeMap<String, Person>,
     /// The session id given out last.
     sid: String,
+    /// The requests that were answered OK.
+    shown: BTreeSet<&'static str>,
 }
 
 struct Person {
     conn: ConnId,
+    /// What they asked, by name, and the answer is not shown yet.
+    asked: VecDeque<&'static str>,
     /// What was sent to them, and not shown yet.
     unread: VecDeque<String>,
 }
@@ -104,7 +112,7 @@ impl Stage {
 
     fn new() -> Stage {
         let engine = Engine::new(Config::default(), [7; 32], Stage::NOW).unwrap();
-        Stage { engine, people: BTreeMap::new(), sid: String::new() }
+        Stage { engine, people: BTreeMap::new(), sid: String::new(), shown: BTreeSet::new() }
     }
 
     /// `name> request` or `name< response`.
@@ -114,18 +122,26 @@ impl Stage {
         if line[sign..].starts_with('>') {
             self.say(name, said);
         } else {
-            let unread = self.people.get_mut(name).and_then(|person| person.unread.pop_front());
+            let person = self.people.get_mut(name).unwrap_or_else(|| panic!("line {at}: who is {name}?"));
+            let unread = person.unread.pop_front();
             let unread = unread.unwrap_or_else(|| panic!("line {at}: {name} is sent nothing"));
             assert!(is_like(said, &unread), "line {at}: {name} is sent\n{unread}");
+            if unread.starts_with("{\"status\"") {
+                let asked = person.asked.pop_front().expect("what is answered was asked");
+                self.shown.extend(unread.starts_with("{\"status\":\"OK\"").then_some(asked));
+            }
         }
     }
 
     fn say(&mut self, name: &str, request: &str) {
         if !self.people.contains_key(name) {
             let conn = self.engine.connect(Stage::NOW, Peer::Local).unwrap();
-            self.people.insert(name.to_owned(), Person { conn, unread: VecDeque::new() });
+            let person = Person { conn, asked: VecDeque::new(), unread: VecDeque::new() };
+            self.people.insert(name.to_owned(), person);
         }
-        let line = format!("{}\r\n", request.replace("sid_…", &self.sid));
+        let line = request.replace("sid_…", &self.sid);
+        self.people.get_mut(name).expect("who is connected").asked.push_back(named(&line));
+        let line = line + "\r\n";
         self.engine.receive(Stage::NOW, self.people[name].conn, line.as_bytes()).unwrap();
         while let Some(output) = self.engine.poll_output() {
             match output {
@@ -151,6 +167,17 @@ impl Stage {
             person.unread.push_back(frame.to_owned());
         }
     }
+}
+
+/// The name of a request. One in lower case, which may be of the classic dialect, is no example.
+fn named(line: &str) -> &'static str {
+    let line = line.as_bytes();
+    let kind = match line {
+        [b'{', ..] => Structured::parse(line).map(|request| request.kind()),
+        _ => Line::parse(line).map(|line| line.request.kind()),
+    };
+    let kind = kind.ok().filter(|_| !Dialect::default().reads(line));
+    kind.map_or("", |kind| kind.spec().name)
 }
 
 /// Whether what is shown is what was sent, `…` standing for the rest of any JSON text.

@@ -1,5 +1,7 @@
 //! One bit of the server's files flips, ten thousand times: the server finds it, or it makes no difference. No answer is another.
 
+#[path = "support/random.rs"]
+mod random;
 #[path = "support/server.rs"]
 mod server;
 
@@ -16,8 +18,9 @@ use obrolan_server::{
     server::{Server, StartError},
     store::StoreError,
 };
+use random::Random;
 use serde_json::Value;
-use server::{Client, Process, Random, id};
+use server::{Client, Process, id};
 use tempfile::TempDir;
 
 const FLIPS: u64 = 10_000;

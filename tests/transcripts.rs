@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, path::Path};
 
-use obrolan::wire::{Code, REQUESTS};
+use obrolan::{
+    Engine, Recovery, Time,
+    wire::{Code, REQUESTS},
+};
 use support::{coverage, play::play_all, transcript::Transcript};
 
 #[path = "support/engine_door.rs"]
@@ -10,6 +13,11 @@ mod engine_door;
 mod support;
 
 use engine_door::{EngineDoor, Host};
+
+fn restore(engine: &mut Engine, now: Time, recovery: Recovery) {
+    let recovered = recovery.start(now).expect("every message has its body");
+    engine.restore(now, recovered).expect("all that is durable is recovered");
+}
 
 fn transcripts() -> Vec<Transcript> {
     Transcript::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/transcripts"))
@@ -32,6 +40,12 @@ fn with_a_journal_that_is_late() {
 #[test]
 fn byte_by_byte_with_snapshots() {
     played_by(Host::Bytes);
+}
+
+/// Upper case means the same to the byte, whatever the connection spoke before.
+#[test]
+fn on_connections_of_the_classic_dialect() {
+    played_by(Host::Classic);
 }
 
 #[test]
@@ -82,5 +96,25 @@ fn every_request_has_a_transcript_with_its_codes() {
             missing.push(format!("{code} to what is no request"));
         }
     }
+    for code in Code::ALL {
+        if !shown.iter().any(|(_, shown)| shown == code.as_str()) {
+            missing.push(format!("{code} to anything"));
+        }
+    }
     assert!(missing.is_empty(), "tests/transcripts lacks\n  {}", missing.join("\n  "));
+}
+
+/// Codes that any request may be answered, so that not every row lists them.
+const ANY: [Code; 4] = [Code::Busy, Code::Unavailable, Code::TooLong, Code::InvalidUtf8];
+
+#[test]
+fn the_table_lists_every_code_that_occurs() {
+    for (request, code) in transcripts().iter().flat_map(coverage::answers) {
+        let spec = REQUESTS.iter().find(|spec| spec.name == request);
+        let codes = spec.into_iter().flat_map(|spec| spec.errors).flat_map(|(_, codes)| codes.iter());
+        assert!(
+            request == "-" || code == "OK" || codes.chain(&ANY).any(|listed| listed.as_str() == code),
+            "{request} is answered {code}, which its row does not list"
+        );
+    }
 }

@@ -24,21 +24,40 @@ use tempfile::TempDir;
 const NO_SERVER_HAS: [Need; 5] =
     [Need::Time, Need::Addresses, Need::FailingStore, Need::SlowPasswords, Need::SlowReader];
 
-fn played(door: &str, lacks: Need, open: impl Fn(&[Setting]) -> Sockets) {
-    let transcripts = Transcript::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/transcripts"));
+fn transcripts() -> Vec<Transcript> {
+    Transcript::all(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/transcripts"))
+}
+
+fn played(transcripts: &[Transcript], door: &str, lacks: Need, open: impl Fn(&[Setting]) -> Sockets) {
     let lacks: Vec<Need> = NO_SERVER_HAS.into_iter().chain([lacks]).collect();
-    play_all(&transcripts, door, &lacks, open);
+    play_all(transcripts, door, &lacks, open);
 }
 
 #[test]
 fn in_memory() {
-    played("a server in memory", Need::Restart, |settings| Sockets::open("memory", settings));
+    let open = |settings: &[Setting]| Sockets::open("memory", MOST, settings);
+    played(&transcripts(), "a server in memory", Need::Restart, open);
 }
 
 #[test]
 fn on_disk() {
-    played("a server on disk", Need::BodiesInside, |settings| Sockets::open("disk", settings));
+    let open = |settings: &[Setting]| Sockets::open("disk", MOST, settings);
+    played(&transcripts(), "a server on disk", Need::BodiesInside, open);
 }
+
+/// As clients of the classic dialect read, which decode each piece by itself.
+#[test]
+fn in_small_pieces() {
+    let mut transcripts = transcripts();
+    transcripts.retain(|transcript| transcript.name.starts_with("classic"));
+    for piece in [32, 41, 64] {
+        let open = |settings: &[Setting]| Sockets::open("memory", piece, settings);
+        played(&transcripts, &format!("a server read {piece} bytes at a time"), Need::Restart, open);
+    }
+}
+
+/// The most bytes that are read at once, where it does not matter.
+const MOST: usize = 64 << 10;
 
 /// How long something that must come may take. Generous: the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,6 +70,8 @@ const PONG: &[u8] = br#"{"status":"OK","data":"pong"}"#;
 /// A server in this process, and connections to it.
 struct Sockets {
     config: ServerConfig,
+    /// The most bytes that are read at once.
+    piece: usize,
     server: Option<RunningServer>,
     conns: BTreeMap<String, Conn>,
     _data: TempDir,
@@ -58,13 +79,14 @@ struct Sockets {
 
 struct Conn {
     stream: TcpStream,
+    piece: usize,
     frames: Frames,
     /// Whether a PING would be a line of its own.
     takes_ping: bool,
 }
 
 impl Sockets {
-    fn open(storage: &str, settings: &[Setting]) -> Sockets {
+    fn open(storage: &str, piece: usize, settings: &[Setting]) -> Sockets {
         let data = tempfile::tempdir().expect("there is room for a data folder");
         let mut toml =
             format!("listen = '127.0.0.1:0'\nstorage = '{storage}'\ndata = '{}'\n", data.path().display());
@@ -72,7 +94,7 @@ impl Sockets {
             toml += &format!("{key} = {value}\n");
         }
         let config = ServerConfig::from_toml(&toml, "the transcript's settings").expect("settings are TOML");
-        let mut sockets = Sockets { config, server: None, conns: BTreeMap::new(), _data: data };
+        let mut sockets = Sockets { config, piece, server: None, conns: BTreeMap::new(), _data: data };
         sockets.start();
         sockets
     }
@@ -95,7 +117,7 @@ impl Sockets {
 impl Conn {
     fn receive(&mut self, patience: Duration) -> Option<Came> {
         self.stream.set_read_timeout(Some(patience)).expect("that is no zero");
-        let mut buffer = [0; 64 << 10];
+        let mut buffer = vec![0; self.piece];
         loop {
             if let Some(frame) = self.frames.next() {
                 return Some(Came::Frame(frame));
@@ -117,7 +139,7 @@ impl Door for Sockets {
         let address = self.server.as_ref().expect("it runs").local_addr();
         let stream = TcpStream::connect(address).expect("the server accepts connections");
         stream.set_nodelay(true).expect("the connection is open");
-        let conn = Conn { stream, frames: Frames::default(), takes_ping: true };
+        let conn = Conn { stream, piece: self.piece, frames: Frames::default(), takes_ping: true };
         self.conns.insert(name.to_owned(), conn);
     }
 

@@ -35,7 +35,7 @@ pub enum ProtocolError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// It cannot be written on a line.
+    /// It cannot be written in either form.
     #[error(transparent)]
     NotEncodable(#[from] NotEncodable),
     /// It is no single line with something on it.

@@ -48,6 +48,12 @@ impl Login {
         Ok(Login(Kind::Password { user: user.to_owned(), line }))
     }
 
+    /// Whether it is nobody's.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        matches!(self.0, Kind::Nothing)
+    }
+
     pub(super) fn user(&self) -> Option<&str> {
         match &self.0 {
             Kind::Password { user, .. } => Some(user),

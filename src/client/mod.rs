@@ -47,7 +47,7 @@ pub use self::{
 use self::{login::resume_line, outgoing::Outgoing, response::Frame};
 use crate::{
     secret::SessionId,
-    wire::{Code, END, FrameDecoder, Kind, Line, Request},
+    wire::{Code, END, FrameDecoder, Kind, Line, Request, Structured},
 };
 
 /// The longest response or event that is taken, in bytes.
@@ -72,7 +72,8 @@ pub struct RequestId(pub u64);
 ///
 /// **Sent again, done twice.** A request whose answer was lost with the connection is sent again on the next one. If it was
 /// the answer that was lost and not the request, the server does it twice: a message may arrive twice, a REGISTER
-/// find its own account (`user_exists`), a PASSWD its own new password (`bad_credentials`).
+/// find its own account (`user_exists`), a PASSWD its own new password (`bad_credentials`). A message sent with
+/// [`request_once`](Client::request_once) arrives once.
 ///
 /// **Requests about the login itself** take effect when they are answered with OK: AUTH and RESUME replace what the client
 /// logs in with, PASSWD the password, LOGOUT forgets it, SUBSCRIBE is repeated after every login from where it got to.
@@ -82,6 +83,8 @@ pub struct Client {
     session: Option<SessionId>,
     /// The last message seen, once messages are asked for.
     seen: Option<u64>,
+    /// How many of the expected answers are to SUBSCRIBE.
+    subscribing: usize,
     link: Link,
     /// Oldest first. The first `asked` of them went out on this connection.
     unanswered: VecDeque<Unanswered>,
@@ -133,6 +136,7 @@ impl Client {
             login,
             session: None,
             seen: None,
+            subscribing: 0,
             link: Link::Down,
             unanswered: VecDeque::new(),
             asked: 0,
@@ -158,21 +162,37 @@ impl Client {
     }
 
     /// Asks for messages, now if logged in and after every login from now on: those with ids beyond `after`, 0 for
-    /// all unconfirmed ones. None comes twice, whatever happens to connections.
+    /// all unconfirmed ones, [`u64::MAX`] for those to come alone. None comes twice, whatever happens to connections.
+    ///
+    /// To be asked once more is to begin anew from there: what was sent since comes again.
     pub fn subscribe(&mut self, after: u64) {
         self.seen = Some(after);
-        if self.link == Link::Ready && !matches!(self.login.0, login::Kind::Nothing) {
+        if self.link == Link::Ready && !self.login.is_nothing() {
             self.ask_for_messages();
         }
     }
 
-    /// Makes a request. It goes out as soon as the client is connected and logged in, after those made before.
+    /// Makes a request. It goes out as soon as the client is connected and logged in, after those made before; as a line of words or,
+    /// if that cannot hold a parameter, in the structured form.
     ///
     /// # Errors
-    /// A parameter cannot be written on a line, too many requests wait, or the client has quit.
+    /// A parameter is empty or has a NUL in it, too many requests wait, or the client has quit.
     pub fn request(&mut self, request: &Request<'_>) -> Result<RequestId, RequestError> {
         let mut line = Zeroizing::new(Vec::with_capacity(256));
-        request.encode(&mut line)?;
+        if request.encode(&mut line).is_err() {
+            request.encode_structured(None, &mut line)?;
+        }
+        self.enqueue(Some(request.kind()), line)
+    }
+
+    /// Makes a request under a key of 1 to 64 bytes that no other of this user has had within 24 hours: however often it is sent
+    /// again, the server does it once. Only requests that change something can have one.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub fn request_once(&mut self, request: &Request<'_>, key: &str) -> Result<RequestId, RequestError> {
+        let mut line = Zeroizing::new(Vec::with_capacity(256));
+        request.encode_structured(Some(key), &mut line)?;
         self.enqueue(Some(request.kind()), line)
     }
 
@@ -187,8 +207,7 @@ impl Client {
         let mut bytes = Zeroizing::new(Vec::with_capacity(line.len() + 1));
         bytes.extend_from_slice(line.as_bytes());
         bytes.push(b'\n');
-        let kind = Line::parse(line.as_bytes()).ok().map(|line| line.request.kind());
-        self.enqueue(kind, bytes)
+        self.enqueue(parsed(line.as_bytes(), |line| line.request.kind()), bytes)
     }
 
     /// A connection is made.
@@ -212,6 +231,7 @@ impl Client {
         }
         self.asked = 0;
         self.expected.clear();
+        self.subscribing = 0;
         self.out.clear();
         self.frames = FrameDecoder::new(MAX_FRAME);
         self.unfinished = 0;
@@ -342,6 +362,7 @@ impl Client {
         Request::Subscribe { after: self.seen }.encode(&mut line).expect("a number can be written");
         self.out.push(&line);
         self.expected.push_back(Expected::Subscribe);
+        self.subscribing += 1;
     }
 
     /// Another login than before, whose session is not known; another user's messages have other ids.
@@ -378,7 +399,8 @@ impl Client {
         let event = match frame {
             Frame::Response(response) => return self.take_response(response),
             Frame::Message(message) => {
-                if self.seen.is_some_and(|seen| message.id <= seen) {
+                // Before the answer to SUBSCRIBE, messages are of an earlier subscription. They come again: the cursor is the new one's.
+                if self.subscribing > 0 || self.seen.is_some_and(|seen| message.id <= seen) {
                     return Ok(());
                 }
                 self.seen = self.seen.map(|_| message.id);
@@ -410,10 +432,14 @@ impl Client {
                 self.log_in();
             }
             Expected::Auth | Expected::Resume => self.refused(response),
-            Expected::Subscribe if !response.is_ok() => {
-                self.events.push_back(Event::SubscribeFailed { response });
+            Expected::Subscribe => {
+                self.subscribing -= 1;
+                self.seen = self.seen.map(|seen| begins(seen, &response));
+                if !response.is_ok() {
+                    self.events.push_back(Event::SubscribeFailed { response });
+                }
             }
-            Expected::Subscribe | Expected::Superseded => {}
+            Expected::Superseded => {}
         }
         self.fill();
         Ok(())
@@ -424,27 +450,25 @@ impl Client {
         let Unanswered { id, kind, line } = self.unanswered.pop_front().expect("expected, so there is one");
         self.asked -= 1;
         self.unanswered_bytes -= line.len();
-        let effect = response.is_ok().then_some(kind).flatten();
-        let token = response.text("tokenid").and_then(SessionId::parse);
-        self.events.push_back(Event::Response { id, response });
         if let Some(Kind::Auth | Kind::Resume | Kind::Passwd | Kind::Logout | Kind::Subscribe | Kind::Quit) =
-            effect
+            kind.filter(|_| response.is_ok())
         {
-            self.take_effect(&line, token);
+            self.events.push_back(Event::Response { id, response: response.clone() });
+            parsed(line.strip_suffix(b"\n").unwrap_or(&line), |line| self.take_effect(line, &response));
+        } else {
+            self.events.push_back(Event::Response { id, response });
         }
     }
 
     /// Follows what a request did to the login.
-    fn take_effect(&mut self, line: &[u8], token: Option<SessionId>) {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        let Ok(Line { session, request }) = Line::parse(line) else { return };
+    fn take_effect(&mut self, Line { session, request }: Line<'_>, response: &Response) {
         let of_another =
             session.is_some_and(|named| self.session.as_ref().is_none_or(|own| own.expose() != named));
         match request {
             Request::Auth { user, password } => {
                 if let Ok(login) = Login::password(user, password) {
                     self.adopt(login);
-                    self.session = token;
+                    self.session = response.text("tokenid").and_then(SessionId::parse);
                     self.logged_in(false);
                 }
             }
@@ -463,10 +487,25 @@ impl Client {
                 }
             }
             Request::Logout => self.adopt(Login::nothing()),
-            Request::Subscribe { after } => self.seen = Some(after.unwrap_or(0)),
+            Request::Subscribe { after } => self.seen = Some(begins(after.unwrap_or(0), response)),
             _ => {}
         }
     }
+}
+
+/// Looks at a request that is written out; `None` if it is none that this version knows.
+fn parsed<T>(line: &[u8], look: impl FnOnce(Line<'_>) -> T) -> Option<T> {
+    if line.first() == Some(&b'{') {
+        let structured = Structured::parse(line).ok()?;
+        structured.line().ok().map(look)
+    } else {
+        Line::parse(line).ok().map(look)
+    }
+}
+
+/// Where a subscription beyond `after` begins: a server that has not got that far yet tells.
+fn begins(after: u64, response: &Response) -> u64 {
+    response.number("after").unwrap_or(after)
 }
 
 /// Shows nothing secret and nothing long.

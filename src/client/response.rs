@@ -67,6 +67,21 @@ impl Response {
         matches!(self.code(), Some(Code::Busy | Code::Unavailable | Code::Throttled))
     }
 
+    /// Why it failed and what to do about it, in words.
+    ///
+    /// The server's own words, if the code is not one that this version knows: another's text, to be escaped where it is shown.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match (self.code(), self.number("retry_after"), self.code_word()) {
+            (Some(Code::Throttled), Some(seconds), _) => {
+                format!("too many attempts; try again in {seconds} s")
+            }
+            (Some(code), ..) => code.advice().to_owned(),
+            (None, _, Some(word)) => format!("{word} ({})", self.data()),
+            (None, _, None) => self.data().to_owned(),
+        }
+    }
+
     /// All fields, as the server sent them.
     #[must_use]
     pub fn body(&self) -> &Map<String, Value> {

@@ -24,6 +24,15 @@ fn events(client: &mut Client) -> Vec<Event> {
     std::iter::from_fn(|| client.poll_event()).collect()
 }
 
+/// The messages among the events.
+fn ids(client: &mut Client) -> Vec<u64> {
+    let ids = events(client).into_iter().filter_map(|event| match event {
+        Event::Message(message) => Some(message.id),
+        _ => None,
+    });
+    ids.collect()
+}
+
 fn receive(client: &mut Client, json: &str) {
     client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
 }
@@ -144,13 +153,6 @@ fn no_message_comes_twice() {
     client.subscribe(3);
     assert_eq!(out(&mut client), "SUBSCRIBE 3\n");
     ok(&mut client);
-    let ids = |client: &mut Client| -> Vec<u64> {
-        let ids = events(client).into_iter().filter_map(|event| match event {
-            Event::Message(message) => Some(message.id),
-            _ => None,
-        });
-        ids.collect()
-    };
     for id in [3, 5, 5, 4, 9] {
         receive(&mut client, &message(id));
     }
@@ -159,11 +161,11 @@ fn no_message_comes_twice() {
     out(&mut client);
     ok(&mut client);
     assert_eq!(out(&mut client), "SUBSCRIBE 9\n");
+    ok(&mut client);
     receive(&mut client, &message(9));
     receive(&mut client, &message(10));
     assert_eq!(ids(&mut client), [10]);
     client.login(Login::password("bob", "secret").unwrap());
-    ok(&mut client);
     token(&mut client, OTHER_SID);
     assert!(out(&mut client).ends_with("SUBSCRIBE 0\n"), "another user's messages have other ids");
 }
@@ -277,10 +279,72 @@ fn lines_that_are_not_one_request() {
     for line in ["", "  ", "PING\nPING", "PING\r"] {
         assert_eq!(client.request_line(line), Err(RequestError::NotALine), "{line:?}");
     }
-    let bad = client.request(&Request::Send { to: "bob", text: "two\nlines" });
-    assert!(matches!(bad, Err(RequestError::NotEncodable(_))));
+    for text in ["", "a\0b"] {
+        let none = client.request(&Request::Send { to: "bob", text });
+        assert!(matches!(none, Err(RequestError::NotEncodable(_))), "{text:?}");
+    }
     assert!(client.request_line("NEWER request").is_ok());
     assert_eq!(client.unanswered(), 1);
+}
+
+#[test]
+fn what_a_line_cannot_hold_goes_out_as_an_object() {
+    let mut client = Client::new(Login::nothing());
+    client.connected();
+    client.request(&Request::Send { to: "bob", text: "two\nlines" }).unwrap();
+    client.request_once(&Request::Send { to: "bob", text: "halo" }, "k1").unwrap();
+    let lines = [
+        r#"{"request":"SEND","to":"bob","text":"two\nlines"}"#,
+        r#"{"request":"SEND","to":"bob","text":"halo","dedupe":"k1"}"#,
+    ];
+    assert_eq!(out(&mut client), lines.map(|line| format!("{line}\n")).concat());
+}
+
+#[test]
+fn a_request_about_the_login_takes_effect_in_either_form() {
+    for line in ["PASSWD hunter2 better", r#"{"request":"PASSWD","old":"hunter2","new":"better"}"#] {
+        let mut client = logged_in();
+        client.request_line(line).unwrap();
+        out(&mut client);
+        ok(&mut client);
+        client.connected();
+        out(&mut client);
+        error(&mut client, Code::NoSession);
+        assert_eq!(out(&mut client), "AUTH ann better\n", "{line}");
+    }
+}
+
+#[test]
+fn messages_to_come_begin_where_the_server_says() {
+    let mut client = logged_in();
+    client.subscribe(u64::MAX);
+    assert_eq!(out(&mut client), format!("SUBSCRIBE {}\n", u64::MAX));
+    receive(&mut client, r#"{"status":"OK","after":7}"#);
+    client.connected();
+    out(&mut client);
+    ok(&mut client);
+    assert_eq!(out(&mut client), "SUBSCRIBE 7\n", "what came while it was away is not missed");
+    ok(&mut client);
+    receive(&mut client, &message(8));
+    assert_eq!(ids(&mut client), [8]);
+}
+
+#[test]
+fn to_subscribe_once_more_is_to_begin_anew() {
+    let mut client = logged_in();
+    client.subscribe(0);
+    out(&mut client);
+    ok(&mut client);
+    receive(&mut client, &message(1));
+    receive(&mut client, &message(2));
+    client.subscribe(1);
+    assert_eq!(out(&mut client), "SUBSCRIBE 1\n");
+    // On its way when the server had not heard of that yet.
+    receive(&mut client, &message(3));
+    ok(&mut client);
+    receive(&mut client, &message(2));
+    receive(&mut client, &message(3));
+    assert_eq!(ids(&mut client), [1, 2, 2, 3]);
 }
 
 #[test]

@@ -20,6 +20,17 @@ use crate::{
 const MAX_COUNTRY: usize = 64;
 const MAX_FULL_NAME: usize = 256;
 
+/// An account that is made when its password is hashed.
+pub(super) struct Registering {
+    pub(super) conn: ConnId,
+    /// The session that the request acts for, if there is one.
+    session: Option<SessionNo>,
+    user: Box<str>,
+    country: Box<str>,
+    name: Box<str>,
+    subjects: Vec<Subject>,
+}
+
 impl Engine {
     pub(super) fn register(
         &mut self,
@@ -30,10 +41,8 @@ impl Engine {
         country: &str,
         name: &str,
     ) -> Result<(), Failure> {
-        let by_admin = actor.is_some_and(|actor| self.is_admin(actor.user));
-        if !self.config.accounts.registration_open && self.state.user_count() > 0 && !by_admin {
-            return Err(Code::Forbidden.into());
-        }
+        let session = actor.map(|actor| actor.session);
+        self.check_may_register(session)?;
         self.check_new_user(user)?;
         let fits = |text: &str, most| text.len() <= most && !text.contains(char::is_control);
         if !fits(country, MAX_COUNTRY) || !fits(name, MAX_FULL_NAME) {
@@ -42,27 +51,22 @@ impl Engine {
         let password = self.new_password(password)?;
         let subjects: Vec<_> = self.throttled_peer(conn).into_iter().collect();
         self.attempt(conn, &subjects)?;
-        let then = Pending::Register {
+        let registering = Registering {
             conn,
+            session,
             user: user.into(),
             country: country.into(),
             name: name.into(),
             subjects,
         };
         let salt = self.random_bytes();
-        self.ask_password(Ask::HashPassword { password, salt }, then)
+        self.ask_password(Ask::HashPassword { password, salt }, Pending::Register(registering))
     }
 
-    pub(super) fn registered(
-        &mut self,
-        conn: ConnId,
-        user: &str,
-        country: &str,
-        name: &str,
-        hash: &str,
-        subjects: &[Subject],
-    ) -> Result<(), Failure> {
-        // Somebody else may have registered while the password was hashed.
+    pub(super) fn registered(&mut self, registering: &Registering, hash: &str) -> Result<(), Failure> {
+        let Registering { conn, session, user, country, name, subjects } = registering;
+        // Somebody else may have registered while the password was hashed, or the session that allowed it have ended.
+        self.check_may_register(*session)?;
         self.check_new_user(user)?;
         self.throttle.succeeded(subjects);
         let no = UserNo(self.state.user_count() as u32);
@@ -74,8 +78,8 @@ impl Engine {
             password_hash: hash,
             time: self.now,
         });
-        self.outputs.push_back(Due::Registered(conn, no));
-        self.succeed(conn, Kind::Register);
+        self.outputs.push_back(Due::Registered(*conn, no));
+        self.succeed(*conn, Kind::Register);
         Ok(())
     }
 
@@ -211,6 +215,16 @@ impl Engine {
         names::key(&self.state.user(user).name).is_some_and(|key| self.admins.contains(&*key))
     }
 
+    /// Whether accounts are made now with a session or without: where registration is closed, the first one and those that admins make.
+    fn check_may_register(&self, session: Option<SessionNo>) -> Result<(), Failure> {
+        let by_admin = || {
+            let held = session.and_then(|session| self.state.session(session));
+            held.is_some_and(|held| self.is_admin(held.user))
+        };
+        let open = self.config.accounts.registration_open || self.state.user_count() == 0;
+        if open || by_admin() { Ok(()) } else { Err(Code::Forbidden.into()) }
+    }
+
     fn check_new_user(&self, name: &str) -> Result<(), Failure> {
         if names::key(name).is_none() {
             Err(Code::InvalidName.into())
@@ -251,5 +265,6 @@ impl Engine {
         if let Some(held) = self.connections.get_mut(conn) {
             held.session = Some(session);
         }
+        self.pass_subscription(conn, session);
     }
 }

@@ -1,8 +1,8 @@
 //! Work that leaves the engine, and what happens when it returns.
 
 use super::{
-    Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, dispatch::Failure, files::Sending,
-    history::Conversation, throttle::Subject, uploads::Key,
+    Answer, ApiError, Ask, ConnId, Due, Engine, Ticket, accounts::Registering, dispatch::Failure,
+    files::Sending, history::Conversation, throttle::Subject, uploads::Key,
 };
 use crate::{
     limits::Service,
@@ -16,7 +16,7 @@ use crate::{
 /// What an answer is for.
 pub(super) enum Pending {
     /// REGISTER: the password is being hashed.
-    Register { conn: ConnId, user: Box<str>, country: Box<str>, name: Box<str>, subjects: Vec<Subject> },
+    Register(Registering),
     /// AUTH: the password is being verified against `hash`; `user` is `None` where there is none of that name.
     Auth { conn: ConnId, user: Option<UserNo>, hash: String, subjects: Vec<Subject> },
     /// PASSWD: the old password is being verified.
@@ -45,7 +45,7 @@ impl Pending {
     /// The connection whose next request has to wait, and the request.
     fn waits(&self) -> Option<(ConnId, Kind)> {
         match *self {
-            Pending::Register { conn, .. } => Some((conn, Kind::Register)),
+            Pending::Register(ref registering) => Some((registering.conn, Kind::Register)),
             Pending::Auth { conn, .. } => Some((conn, Kind::Auth)),
             Pending::VerifyOld { conn, .. } | Pending::HashNew { conn, .. } => Some((conn, Kind::Passwd)),
             Pending::Inbox { conn, .. } => Some((conn, Kind::Inbox)),
@@ -62,10 +62,7 @@ impl Pending {
     fn is_about_password(&self) -> bool {
         matches!(
             self,
-            Pending::Register { .. }
-                | Pending::Auth { .. }
-                | Pending::VerifyOld { .. }
-                | Pending::HashNew { .. }
+            Pending::Register(_) | Pending::Auth { .. } | Pending::VerifyOld { .. } | Pending::HashNew { .. }
         )
     }
 
@@ -87,7 +84,7 @@ impl Engine {
         let pending = self.asked.get(&ticket).ok_or(ApiError::UnknownTicket)?;
         let fits = match (pending, &answer) {
             (Pending::Abandoned, _) | (_, Answer::Failed) => true,
-            (Pending::Register { .. } | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
+            (Pending::Register(_) | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
             (Pending::Auth { .. } | Pending::VerifyOld { .. }, Answer::PasswordMatches(_)) => true,
             (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
                 (1..=ids.len()).contains(&bodies.len()) && bodies.iter().all(|body| !body.is_empty())
@@ -175,8 +172,8 @@ impl Engine {
     pub(super) fn resolve(&mut self, pending: Pending, answer: Answer) {
         let waits = pending.waits();
         let done = match (pending, answer) {
-            (Pending::Register { conn, user, country, name, subjects }, Answer::PasswordHash(hash)) => {
-                self.registered(conn, &user, &country, &name, &hash, &subjects)
+            (Pending::Register(registering), Answer::PasswordHash(hash)) => {
+                self.registered(&registering, &hash)
             }
             (Pending::Auth { conn, user, hash, subjects }, Answer::PasswordMatches(matches)) => {
                 // Somebody may have changed the password while it was verified.

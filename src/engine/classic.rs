@@ -1,7 +1,10 @@
 //! Connections that speak the classic dialect: what a classic request stands for is handled, and answered in the dialect.
 
 use super::{ConnId, Engine};
-use crate::wire::Kind;
+use crate::{time::Time, wire::Kind};
+
+/// How long a request is held back for its content to begin, in milliseconds.
+const CONTENT: u64 = 10_000;
 
 impl Engine {
     pub(super) fn take_classic(&mut self, conn: ConnId, line: &[u8]) {
@@ -21,12 +24,25 @@ impl Engine {
         }
     }
 
-    /// No further request comes: what the last one waited for does not either.
+    /// What the last request is held back for does not come.
     pub(super) fn finish_classic(&mut self, conn: ConnId) {
         if let Some(held) = self.connections.get_mut(conn) {
-            held.dialect.finish();
+            held.dialect.give_up();
             self.answer_classic(conn);
         }
+    }
+
+    /// Answers a request that was held back for too long. When to look again, if it goes on to be.
+    pub(super) fn check_classic(&mut self, conn: ConnId) -> Option<Time> {
+        let held = self.connections.get(conn).filter(|held| held.dialect.waits())?;
+        // What has begun to come may take its time.
+        let since = if held.lines.held() > 0 { self.now } else { held.last_active };
+        let due = since.after(CONTENT);
+        if due > self.now {
+            return Some(due);
+        }
+        self.finish_classic(conn);
+        None
     }
 
     /// Takes an answer that is not for the client, but for the dialect.
@@ -35,6 +51,9 @@ impl Engine {
         write(&mut response);
         if let Some(held) = self.connections.get_mut(conn) {
             held.dialect.answered(kind, response);
+            if held.dialect.waits() {
+                self.look_at(conn, self.now.after(CONTENT));
+            }
         }
         self.answer_classic(conn);
     }

@@ -32,8 +32,10 @@ impl Engine {
             self.subscribers.resize_with(user + 1, Vec::new);
         }
         self.subscribers[user].push(actor.conn);
-        // Beyond the last message nothing is known: whoever names a message to come would miss those before it.
-        let cursor = MessageId(after.unwrap_or(0)).min(self.state.last_message());
+        // Beyond the last message nothing is known: whoever names a message to come would miss those before it. They are told
+        // where the subscription begins instead, and so can go on from there on another connection.
+        let (after, last) = (MessageId(after.unwrap_or(0)), self.state.last_message());
+        let cursor = after.min(last);
         if let Some(held) = self.connections.get_mut(actor.conn) {
             held.subscription = Some(Subscription {
                 user: actor.user,
@@ -44,7 +46,10 @@ impl Engine {
                 gap_told: 0,
             });
         }
-        self.succeed(actor.conn, Kind::Subscribe);
+        self.respond(actor.conn, Kind::Subscribe, |out| {
+            let answer = Object::ok(out, Kind::Subscribe.spec().ok);
+            if after > last { answer.field("after", &last.0) } else { answer }.end_frame();
+        });
         self.replay(actor.conn);
     }
 
@@ -73,6 +78,17 @@ impl Engine {
                 held.ended.retain(|(record, _)| *record > durable);
                 held.ended.push((next, subscription));
             }
+        }
+    }
+
+    /// A session was bound to a connection: a subscription of the same user is the session's now. Another user's ends, for what is pushed
+    /// is for who is logged in.
+    pub(super) fn pass_subscription(&mut self, conn: ConnId, session: SessionNo) {
+        let user = self.state.session(session).expect("what is bound was looked up").user;
+        match self.subscription(conn) {
+            Some(subscription) if subscription.user == user => subscription.session = session,
+            Some(_) => drop(self.unsubscribe(conn)),
+            None => {}
         }
     }
 
@@ -196,7 +212,7 @@ impl Engine {
         match failed {
             false => self.replay(conn),
             // The next message, the next bytes sent or else some time start another attempt.
-            true => self.check_after(conn, REREAD),
+            true => self.look_at(conn, self.now.after(REREAD)),
         }
     }
 

@@ -4,7 +4,7 @@ use super::{ApiError, CloseReason, ConnId, Engine, Received, files::To};
 use crate::{
     state::{SessionNo, UserNo},
     time::Time,
-    wire::{Code, Frame, Kind, Line, Object, Request, SessionParam, Structured},
+    wire::{Code, Frame, Kind, Line, Object, Request, SessionParam, Structured, Tag},
 };
 
 /// Who a request acts for.
@@ -110,9 +110,7 @@ impl Engine {
     pub(super) fn take_canonical(&mut self, conn: ConnId, line: &[u8]) {
         let taken = if line.starts_with(b"{") {
             Structured::parse(line).and_then(|structured| {
-                if let (Some(held), Some(tag)) = (self.connections.get_mut(conn), structured.tag.clone()) {
-                    held.tag = Some(Box::new(tag.into_owned()));
-                }
+                self.tag_answer(conn, structured.tag.clone().map(Tag::into_owned));
                 self.take_request(conn, structured.line()?, structured.dedupe.as_deref());
                 Ok(())
             })
@@ -120,7 +118,17 @@ impl Engine {
             Line::parse(line).map(|line| self.take_request(conn, line, None))
         };
         if let Err(error) = taken {
+            if line.starts_with(b"{") {
+                self.tag_answer(conn, Tag::of_refused(line));
+            }
             self.refuse(conn, error.kind, error.code);
+        }
+    }
+
+    /// Has the next answer repeat a tag.
+    fn tag_answer(&mut self, conn: ConnId, tag: Option<Tag<'static>>) {
+        if let (Some(held), Some(tag)) = (self.connections.get_mut(conn), tag) {
+            held.tag = Some(Box::new(tag));
         }
     }
 

@@ -95,8 +95,10 @@ impl Engine {
             return Err(Code::QuotaExceeded.into());
         }
         self.check_quota(actor.user, end, end, size)?;
-        self.check_part_room(&bytes)?;
-        let upload = self.uploads.work_on(&key, self.now).no;
+        self.check_part_room(&bytes, size - offset)?;
+        let upload = self.uploads.work_on(&key, self.now);
+        upload.coming = end;
+        let upload = upload.no;
         let then = Pending::Upload { conn: actor.conn, key, offset, len: bytes.len() };
         self.ask_file(Ask::AppendUpload { upload, offset, bytes }, then);
         Ok(())
@@ -164,7 +166,7 @@ impl Engine {
         let bytes = decoded(base64)?;
         sending.size = bytes.len() as u64;
         self.check_quota(actor.user, sending.size, charge(sending.size, recipients), 0)?;
-        self.check_part_room(&bytes)?;
+        self.check_part_room(&bytes, 0)?;
         sending.upload = self.uploads.next_no();
         sending.once = self.once.take();
         let ask = Ask::AppendUpload { upload: sending.upload, offset: 0, bytes };
@@ -314,15 +316,15 @@ impl Engine {
         Ok(())
     }
 
-    /// A part needs a place until it is kept, and after.
-    fn check_part_room(&self, bytes: &[u8]) -> Result<(), Failure> {
+    /// A part needs a place until it is kept, and after, in place of what it replaces.
+    fn check_part_room(&self, bytes: &[u8], instead_of: u64) -> Result<(), Failure> {
         let room = self.config.limits.input_buffer;
         match self.config.files {
             Service::Host if self.unfinished + self.parts_asked + bytes.len() > room => {
                 Err(Code::Busy.into())
             }
             // Files in memory are there for good: to wait would not help.
-            Service::Inside if !self.memory_files.has_room(bytes.len() as u64) => {
+            Service::Inside if !self.memory_files.has_room(bytes.len() as u64, instead_of) => {
                 Err(Code::QuotaExceeded.into())
             }
             _ => Ok(()),

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Answer, Ask};
 
 /// Contents of files by their SHA-256, and uploads by their numbers.
+#[derive(Clone)]
 pub(crate) struct MemoryFiles {
     contents: BTreeMap<[u8; 32], Arc<[u8]>>,
     uploads: BTreeMap<u64, Vec<u8>>,
@@ -18,11 +19,11 @@ impl MemoryFiles {
         MemoryFiles { contents: BTreeMap::new(), uploads: BTreeMap::new(), limit }
     }
 
-    /// Whether there is room for so many bytes more.
-    pub(super) fn has_room(&self, more: u64) -> bool {
+    /// Whether there is room for so many bytes more, in place of some that are there.
+    pub(super) fn has_room(&self, more: u64, instead_of: u64) -> bool {
         let contents: usize = self.contents.values().map(|bytes| bytes.len()).sum();
         let uploads: usize = self.uploads.values().map(Vec::len).sum();
-        (contents + uploads) as u64 + more <= self.limit as u64
+        (contents + uploads) as u64 - instead_of + more <= self.limit as u64
     }
 
     pub(super) fn get(&self, sha256: &[u8; 32]) -> Option<&Arc<[u8]>> {

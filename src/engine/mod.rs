@@ -253,14 +253,15 @@ impl Engine {
         [check, session, self.uploads.next_unused()].into_iter().flatten().min()
     }
 
-    /// Does what is due by `now`: closes idle connections, ends unused sessions, drops unused uploads.
+    /// Does what is due by `now`: closes idle connections, ends unused sessions, drops unused uploads, answers classic requests whose content
+    /// has not come.
     pub fn handle_timeout(&mut self, now: Time) {
         self.advance(now);
         self.end_unused_sessions();
         self.drop_unused_uploads();
         while let Some(&(time, conn)) = self.checks.first().filter(|(time, _)| *time <= self.now) {
             self.checks.remove(&(time, conn));
-            self.check(conn);
+            self.check_connection(conn);
         }
     }
 
@@ -335,22 +336,23 @@ impl Engine {
         }
     }
 
-    /// Looks at a connection after so many milliseconds, unless that is due earlier.
-    fn check_after(&mut self, conn: ConnId, ms: u64) {
-        let at = self.now.after(ms);
+    /// Looks at a connection by this time, if not before.
+    fn look_at(&mut self, conn: ConnId, time: Time) {
         if let Some(held) = self.connections.get_mut(conn)
-            && at < held.check_at
+            && time < held.check_at
         {
             self.checks.remove(&(held.check_at, conn));
-            held.check_at = at;
-            self.checks.insert((at, conn));
+            held.check_at = time;
+            self.checks.insert((time, conn));
         }
     }
 
-    /// Reads for the connection's subscription if that failed. Ends the connection if it had no session, no subscription and no request
-    /// for long, and lets it go if that, or another end, is not read to the last byte for as long again.
-    fn check(&mut self, conn: ConnId) {
+    /// Reads for the connection's subscription if that failed. Answers a request that was held back for too long. Ends the connection if it
+    /// had no session, no subscription and no request for long, and lets it go if that, or another end, is not read to the last byte
+    /// for as long again.
+    fn check_connection(&mut self, conn: ConnId) {
         self.replay(conn);
+        let classic = self.check_classic(conn);
         let idle = self.config.limits.idle_before_session;
         let Some(held) = self.connections.get_mut(conn) else { return };
         let has_session = held.session.is_some_and(|session| self.state.session(session).is_some());
@@ -366,6 +368,9 @@ impl Engine {
             held.check_at = self.now.after(idle);
             self.checks.insert((held.check_at, conn));
             self.end(conn, CloseReason::Idle);
+        }
+        if let Some(time) = classic {
+            self.look_at(conn, time);
         }
     }
 }

@@ -42,19 +42,7 @@ impl Engine {
         key: &str,
     ) -> Result<bool, Failure> {
         // Only what changes something needs a key; others that send one expect something that there is not.
-        let makes_one_change = matches!(
-            kind,
-            Kind::Send
-                | Kind::SendGroup
-                | Kind::SendFile
-                | Kind::SendGroupFile
-                | Kind::AddGroup
-                | Kind::JoinGroup
-                | Kind::LeaveGroup
-                | Kind::Ack
-                | Kind::AddRealm
-        );
-        if !makes_one_change {
+        if !kind.takes_key() {
             return Err(Code::BadParameters.into());
         }
         let actor = actor?;
@@ -62,9 +50,6 @@ impl Engine {
             let response = response.to_vec();
             self.respond(actor.conn, kind, |out| out.extend_from_slice(&response));
             return Ok(true);
-        }
-        if self.state.has_answered(actor.user, self.config.limits.dedupe_keys, self.now) {
-            return Err(Code::Busy.into());
         }
         self.once = Some(Once { user: actor.user, key: key.into(), kind, file: None });
         Ok(false)
@@ -83,6 +68,7 @@ impl Engine {
             None => Object::ok(&mut response, kind.spec().ok).end_frame(),
         }
         let record = Box::new(record.clone());
-        commit(self, &Record::Once { user, key: &key, time: self.now, response: &response, record })
+        let limit = self.config.limits.dedupe_keys as u64;
+        commit(self, &Record::Once { user, key: &key, time: self.now, limit, response: &response, record })
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Upload {
     pub(super) size: u64,
     /// Where the last part began, which may be sent again if its answer was lost.
     pub(super) last: u64,
+    /// Bytes there are once the part is kept that is on its way.
+    pub(super) coming: u64,
     /// The host works on it.
     pub(super) busy: bool,
     used: Time,
@@ -46,7 +48,8 @@ impl Uploads {
     pub(super) fn work_on(&mut self, key: &Key, now: Time) -> &mut Upload {
         if !self.held.contains_key(key) {
             let no = self.next_no();
-            self.held.insert(key.clone(), Upload { no, size: 0, last: 0, busy: false, used: now });
+            let upload = Upload { no, size: 0, last: 0, coming: 0, busy: false, used: now };
+            self.held.insert(key.clone(), upload);
         }
         let upload = self.held.get_mut(key).expect("it is there now");
         self.by_use.remove(&(upload.used, key.clone()));
@@ -60,6 +63,7 @@ impl Uploads {
     pub(super) fn worked_on(&mut self, key: &Key) -> &mut Upload {
         let upload = self.held.get_mut(key).expect("an upload that is worked on stays");
         upload.busy = false;
+        upload.coming = 0;
         upload
     }
 
@@ -69,11 +73,12 @@ impl Uploads {
         Some(upload)
     }
 
-    /// How many uploads a user has, and how many bytes.
+    /// How many uploads a user has, and how many bytes, those on their way included.
     pub(super) fn of(&self, user: UserNo) -> (usize, u64) {
         let from = (user, Box::default());
         let own = self.held.range(from..).take_while(|((owner, _), _)| *owner == user);
-        own.fold((0, 0), |(count, bytes), (_, upload)| (count + 1, bytes + upload.size))
+        let size = |upload: &Upload| upload.size.max(upload.coming);
+        own.fold((0, 0), |(count, bytes), (_, upload)| (count + 1, bytes + size(upload)))
     }
 
     /// All of them.

@@ -12,11 +12,11 @@ mod sessions;
 mod snapshot;
 mod users;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use answers::Answered;
+use answers::{Answered, Answers};
 pub(crate) use files::{File, charge};
 pub(crate) use groups::Group;
 use hash::NumberMap;
@@ -73,9 +73,8 @@ pub(crate) struct State {
     realms: BTreeMap<Box<str>, Realm>,
     /// The last message between two users, the smaller number first.
     conversations: NumberMap<(UserNo, UserNo), MessageId>,
-    /// What requests with a dedupe key were answered, and in what order.
-    answered: Map<(UserNo, Box<str>), Answered>,
-    answered_by_time: VecDeque<(Time, UserNo, Box<str>)>,
+    /// What requests with a dedupe key were answered.
+    answers: Answers,
     /// By the messages that brought them.
     files: NumberMap<MessageId, File>,
     next_session: SessionNo,
@@ -106,8 +105,7 @@ impl State {
             sessions_by_use: BTreeSet::new(),
             realms: BTreeMap::new(),
             conversations: NumberMap::default(),
-            answered: Map::with_hasher(key),
-            answered_by_time: VecDeque::new(),
+            answers: Answers::new(key),
             files: NumberMap::default(),
             next_session: SessionNo(0),
             next_group: GroupNo(0),
@@ -138,8 +136,8 @@ impl State {
             }
             Record::Confirmed { user, up_to } => self.confirm(user, up_to),
             Record::RealmAdded { name, ip, port, fingerprint } => self.add_realm(name, ip, port, fingerprint),
-            Record::Once { user, key, time, response, ref record } => {
-                self.answer_once(user, key, time, response, record)
+            Record::Once { user, key, time, limit, response, ref record } => {
+                self.answer_once(user, key, time, limit, response, record)
             }
             Record::FileSent { id, from, to, sha256, size } => self.send_file(id, from, to, sha256, size),
             Record::FileSentToGroup { id, session, group, mailbox_limit, sha256, size } => {
@@ -166,8 +164,12 @@ impl State {
     /// The last message so far of the conversation that a record adds one to; 0 if this is its first.
     pub(crate) fn last_before(&self, record: &Record<'_>) -> MessageId {
         match record {
-            Record::Sent { from, to, .. } => self.last_between(*from, *to),
-            Record::SentToGroup { group, .. } => self.group(*group).map_or(MessageId(0), |group| group.last),
+            Record::Sent { from, to, .. } | Record::FileSent { from, to, .. } => {
+                self.last_between(*from, *to)
+            }
+            Record::SentToGroup { group, .. } | Record::FileSentToGroup { group, .. } => {
+                self.group(*group).map_or(MessageId(0), |group| group.last)
+            }
             Record::Once { record, .. } => self.last_before(record),
             _ => MessageId(0),
         }

@@ -82,6 +82,8 @@ pub(crate) enum Record<'a> {
         user: UserNo,
         key: &'a str,
         time: Time,
+        /// How many keys of a user were remembered at most at the time.
+        limit: u64,
         /// The response to it.
         response: &'a [u8],
         record: Box<Record<'a>>,

@@ -48,11 +48,7 @@ impl State {
             sessions,
             realms: self.realms.values().collect(),
             conversations,
-            answered: self
-                .answered_by_time
-                .iter()
-                .map(|(_, user, key)| &self.answered[&(*user, key.clone())])
-                .collect(),
+            answered: self.answers.iter().collect(),
             next_session: self.next_session,
             next_group: self.next_group,
             last_message: self.last_message,

@@ -1,5 +1,7 @@
 //! Accounts.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use super::{GroupNo, Inconsistent, Mailbox, SessionNo, State, UserNo, check};
@@ -20,9 +22,9 @@ pub(crate) struct User {
     /// In the order they were joined.
     pub(crate) groups: Vec<GroupNo>,
     pub(crate) mailbox: Mailbox,
-    /// How many of their requests are remembered by a dedupe key.
+    /// Which answers to their requests are remembered by a dedupe key, oldest first.
     #[serde(skip)]
-    pub(super) answered: u32,
+    pub(super) answers: VecDeque<u64>,
     /// What the files they sent count against their quota.
     #[serde(skip)]
     pub(crate) file_bytes: u64,
@@ -75,7 +77,7 @@ impl State {
             sessions: Vec::new(),
             groups: Vec::new(),
             mailbox: Mailbox::default(),
-            answered: 0,
+            answers: VecDeque::new(),
             file_bytes: 0,
         });
         Ok(())

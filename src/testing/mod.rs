@@ -3,6 +3,8 @@
 //! A [`World`] is a host for an engine, all in memory. A [`Scenario`] is what happens in it, read from any bytes, so that
 //! generators, fuzzers and kept files share one form. Everything here is for tests and changes without notice.
 
+mod classic;
+mod json;
 mod model;
 mod referee;
 mod restart;
@@ -12,7 +14,7 @@ mod store;
 mod terms;
 mod world;
 
-pub use scenario::{FORMAT, START, Scenario, Step};
+pub use scenario::{FORMATS, START, Scenario, Step};
 pub use store::{Work, fake_hash};
 pub use terms::{Escaped, Feed, Happened};
 pub use world::World;

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{store::Disk, world::World};
+use super::{
+    scenario::{GROUPS, KEYS},
+    store::Disk,
+    world::World,
+};
 use crate::{Accounts, Answer, Ask, Config, Engine, Limits, Peer, RecoveryError, Seq, Snapshot, Time};
 
 impl World {
@@ -54,23 +58,20 @@ impl World {
         self.referee.as_ref()?.shows(up_to, self.now, self.session_ids())
     }
 
-    /// What peers are shown of the whole state after a restart from the records up to one of them: whose session ids those are that
-    /// peers have read, every user with password, groups and mailbox, and the realms.
+    /// What peers are shown of the whole state after a restart from the records up to one of them, on top of a snapshot if there is one:
+    /// whose session ids those are that peers have read, what each user is answered, with password and gap, and
+    /// the realms.
     ///
     /// # Panics
     /// If the records do not read.
     #[must_use]
-    pub fn shows(&self, up_to: Seq) -> Value {
-        let (accounts, limits) = (&self.config.accounts, &self.config.limits);
-        let config = Config {
-            accounts: Accounts { list_users_needs_session: false, ..accounts.clone() },
-            limits: Limits { session_idle: limits.session_idle, ..Limits::default() },
-            ..self.config.clone()
-        };
-        let engine = self.rebuild(config.clone(), up_to, None).expect("what an engine wrote, it reads");
+    pub fn shows(&self, up_to: Seq, snapshot: Option<&Snapshot>) -> Value {
+        let config = showing(&self.config);
+        let engine = self.rebuild(config.clone(), up_to, snapshot).expect("what an engine wrote, it reads");
         let mut disk = self.disk.clone();
         disk.truncate(up_to);
         let mut world = World::around(engine, config, disk, self.now);
+        world.files = self.files.clone();
         world.wait(0);
         let conn = world.connect(Peer::Local).expect("there is room");
         let sessions: Vec<Value> = self
@@ -79,9 +80,10 @@ impl World {
             .map(|id| world.ask(conn, &format!("WHOAMI {id}"))[0]["user"].clone())
             .collect();
         let names = world.ask(conn, "LIST_USERS")[0]["users"].clone();
-        let names = names.as_array().expect("a list of names").clone();
-        let mut users: Vec<Value> = names.iter().map(|name| world.shows_user(name)).collect();
-        users.sort_by_key(|user| user["name"].to_string());
+        let mut names: Vec<&str> =
+            names.as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+        names.sort_unstable();
+        let users: Vec<Value> = names.iter().map(|name| world.shows_user(name, &names)).collect();
         let realms = match names.is_empty() {
             true => json!([]),
             false => world.ask(world.connections() - 1, "LIST_REALMS")[0]["realms"].clone(),
@@ -89,29 +91,54 @@ impl World {
         json!({"sessions": sessions, "users": users, "realms": realms})
     }
 
-    fn shows_user(&mut self, name: &Value) -> Value {
+    fn shows_user(&mut self, name: &str, names: &[&str]) -> Value {
         let conn = self.connect(Peer::Local).expect("there is room");
-        let name = name.as_str().expect("a name is a string");
         self.say(conn, format!("AUTH {name} unknown\n").as_bytes());
         let (ticket, Ask::VerifyPassword { hash, .. }) = self.asked.remove(0) else {
             panic!("AUTH verifies a password");
         };
         self.engine.answer(self.now, ticket, Answer::PasswordMatches(true)).expect("it was asked");
         self.settle();
-        let inbox = self.ask(conn, "INBOX")[0]["messages"].clone();
-        let groups = self.ask(conn, "LIST_MY_GROUPS")[0]["groups"].clone();
-        let pushed = self.ask(conn, "SUBSCRIBE");
+        let pushed = self.ask(conn, "SUBSCRIBE 18446744073709551615");
         let gap = pushed.iter().find(|frame| frame["event"] == "gap");
         let gap = gap.map_or(json!(0), |gap| gap["count"].clone());
-        json!({"name": name, "password": hash.strip_prefix("fake$"), "groups": groups, "inbox": inbox, "gap": gap})
+        let mut answers = Vec::new();
+        for line in questions(names) {
+            let frames = self.ask(conn, &line);
+            answers.extend(frames.into_iter().filter(|frame| frame["event"].is_null()));
+        }
+        json!({"name": name, "password": hash.strip_prefix("fake$"), "gap": gap, "answers": answers})
     }
 
     /// Says a line and returns what its connection reads because of it.
     fn ask(&mut self, conn: usize, line: &str) -> Vec<Value> {
-        let before = self.frames(conn).len();
+        let before = self.received(conn).len();
         self.say(conn, format!("{line}\n").as_bytes());
         self.settle();
-        let frames = self.frames(conn);
-        frames[before..].iter().map(|frame| serde_json::from_str(frame).expect("a frame is JSON")).collect()
+        let frames = String::from_utf8_lossy(&self.received(conn)[before..]);
+        let frames = frames.split_terminator("\r\n\r\n");
+        frames.map(|frame| serde_json::from_str(frame).expect("a frame is JSON")).collect()
     }
+}
+
+/// The configuration under which a restart shows all that there is; what is counted against a user is counted as before.
+pub(super) fn showing(config: &Config) -> Config {
+    let Limits { session_idle, user_files, dedupe_keys, .. } = config.limits;
+    Config {
+        accounts: Accounts { list_users_needs_session: false, ..config.accounts.clone() },
+        limits: Limits { session_idle, user_files, dedupe_keys, ..Limits::default() },
+        ..config.clone()
+    }
+}
+
+/// What each user is asked: the mailbox, the groups, all conversations and files, what their dedupe keys were answered, and
+/// whether they may send another file.
+pub(super) fn questions(names: &[&str]) -> Vec<String> {
+    let mut lines = vec!["INBOX".to_owned(), "LIST_MY_GROUPS".to_owned()];
+    lines.extend(names.iter().chain(GROUPS).map(|with| format!("HISTORY {with}")));
+    lines.extend((1..=20).map(|id| format!("GET_FILE {id}")));
+    let again = |key| format!("{{\"request\":\"ACK\",\"id\":0,\"dedupe\":{key}}}");
+    lines.extend(KEYS.iter().map(again));
+    lines.push(format!("SEND_FILE {} probe eA==", names[0]));
+    lines
 }

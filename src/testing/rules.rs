@@ -59,3 +59,25 @@ pub(super) fn sorted(names: impl Iterator<Item = (String, String)>) -> Vec<Strin
     names.sort();
     names.into_iter().map(|(_, name)| name).collect()
 }
+
+/// The length of a value as compact JSON in ASCII, where every unit of UTF-16 outside ASCII takes six bytes.
+pub(super) fn ascii_len(value: &Value) -> usize {
+    let text = value.to_string();
+    text.chars().map(|c| if c.is_ascii() { 1 } else { 6 * c.len_utf16() }).sum()
+}
+
+/// Whether a request may have a dedupe key.
+pub(super) fn changes_one_thing(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Send
+            | Kind::SendGroup
+            | Kind::SendFile
+            | Kind::SendGroupFile
+            | Kind::AddGroup
+            | Kind::JoinGroup
+            | Kind::LeaveGroup
+            | Kind::Ack
+            | Kind::AddRealm
+    )
+}

@@ -1,6 +1,6 @@
 //! A line of text as a typed request, and back.
 
-use super::{Code, Kind, SessionParam, Shape};
+use super::{Code, Kind, Object, SessionParam, Shape};
 use crate::secret::SessionId;
 
 /// A request with its parameters, borrowed from the line.
@@ -65,7 +65,7 @@ pub struct ParseError {
 
 /// A parameter that cannot be written as a line: a word with a space or nothing in it, a text with a line break or an
 /// outer space that would be lost, a first word of the session-id form where that would name the session, or one after
-/// another that is left out.
+/// another that is left out. In the structured form: one that is empty or has a NUL in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the parameter {param} of {request} cannot be written on a line: {why}")]
 pub struct NotEncodable {
@@ -308,6 +308,46 @@ impl<'a> Request<'a> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         self.taken_apart().0
+    }
+
+    /// Writes the request as a JSON object on a line, LF included, at the end of `out`: what a line of words cannot hold, line breaks
+    /// say, it can. [`Structured::parse`](super::Structured::parse) reads the same request back.
+    ///
+    /// `dedupe` names it for 24 hours: a repeat is answered as the first was, and does nothing.
+    ///
+    /// ```
+    /// use obrolan::wire::Request;
+    /// let mut line = Vec::new();
+    /// Request::Send { to: "bob", text: "two\nlines" }.encode_structured(Some("k1"), &mut line).unwrap();
+    /// assert_eq!(line, b"{\"request\":\"SEND\",\"to\":\"bob\",\"text\":\"two\\nlines\",\"dedupe\":\"k1\"}\n");
+    /// ```
+    ///
+    /// # Errors
+    /// A parameter that is empty or has a NUL in it; `out` is as it was.
+    pub fn encode_structured(&self, dedupe: Option<&str>, out: &mut Vec<u8>) -> Result<(), NotEncodable> {
+        let (kind, values) = self.taken_apart();
+        let spec = kind.spec();
+        for (param, value) in spec.params.iter().zip(values) {
+            let Value::Text(text) = value else { continue };
+            let no_value = [("it is empty", text.is_empty()), ("it has a NUL in it", text.contains('\0'))];
+            if let Some((why, _)) = no_value.into_iter().find(|(_, is)| *is) {
+                return Err(NotEncodable { request: spec.name, param: param.name, why });
+            }
+        }
+        let mut object = Object::begin(out).text("request", spec.name);
+        for (param, value) in spec.params.iter().zip(values) {
+            object = match value {
+                Value::Absent => object,
+                Value::Number(number) => object.field(param.name, &number),
+                Value::Text(text) => object.text(param.name, text),
+            };
+        }
+        if let Some(key) = dedupe {
+            object = object.text("dedupe", key);
+        }
+        object.end();
+        out.push(b'\n');
+        Ok(())
     }
 
     /// Writes the request as a line, LF included, at the end of `out`. [`Line::parse`] reads the same request back.

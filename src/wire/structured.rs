@@ -81,55 +81,34 @@ impl<'a> Structured<'a> {
     pub fn parse(line: &'a [u8]) -> Result<Structured<'a>, ParseError> {
         let error = |kind, code| ParseError { kind, code };
         let line = std::str::from_utf8(line).map_err(|_| error(None, Code::InvalidUtf8))?;
-        let Fields(fields) = serde_json::from_str(line).map_err(|_| error(None, Code::BadJson))?;
-        let mut request = None;
-        let mut rest = Vec::with_capacity(fields.len());
-        for (name, value) in fields {
-            match (&*name, value) {
-                ("request", Scalar::Text(text)) if request.is_none() => request = Some(text),
-                ("request", _) => return Err(error(None, Code::BadJson)),
-                (_, value) => rest.push((name, value)),
-            }
-        }
-        let request = request.ok_or(error(None, Code::BadJson))?;
+        let Fields(mut fields) = serde_json::from_str(line).map_err(|_| error(None, Code::BadJson))?;
+        let request = fields.iter().position(|(name, _)| name == "request").map(|at| fields.remove(at).1);
+        let Some(Scalar::Text(request)) = request else { return Err(error(None, Code::BadJson)) };
         let kind = Kind::from_name(&request).ok_or(error(None, Code::UnknownRequest))?;
-        let bad = error(Some(kind), Code::BadParameters);
         let mut parsed =
             Structured { kind, values: [const { None }; MOST], session: None, tag: None, dedupe: None };
-        let mut seen = [false; 3];
-        for (name, value) in rest {
+        let mut well = true;
+        for (name, value) in fields {
             let params = kind.spec().params;
             if let Some(at) = params.iter().position(|param| param.name == name) {
-                if parsed.values[at].replace(value).is_some() {
-                    return Err(error(None, Code::BadJson));
-                }
+                parsed.values[at] = Some(value);
                 continue;
             }
-            let short = |text: &Cow<'_, str>| (1..=MAX_TAG).contains(&text.len());
-            let at = match (&*name, value) {
-                ("sid" | "tag" | "dedupe", Scalar::Null) => continue,
-                ("sid", Scalar::Text(sid)) => {
-                    parsed.session = Some(sid);
-                    0
+            match (&*name, value) {
+                ("sid" | "tag" | "dedupe", Scalar::Null) => {}
+                ("sid", Scalar::Text(sid)) => parsed.session = Some(sid),
+                ("tag", value) => {
+                    parsed.tag = value.tag();
+                    well &= parsed.tag.is_some();
                 }
-                ("tag", Scalar::Text(text)) if short(&text) => {
-                    parsed.tag = Some(Tag::Text(text));
-                    1
-                }
-                ("tag", Scalar::Number(number)) => {
-                    parsed.tag = Some(Tag::Number(number));
-                    1
-                }
-                ("dedupe", Scalar::Text(key)) if short(&key) => {
-                    parsed.dedupe = Some(key);
-                    2
-                }
-                ("sid" | "tag" | "dedupe", _) => return Err(bad),
+                ("dedupe", Scalar::Text(key)) if is_short(&key) => parsed.dedupe = Some(key),
+                ("sid" | "dedupe", _) => well = false,
                 _ => return Err(error(None, Code::BadJson)),
-            };
-            if std::mem::replace(&mut seen[at], true) {
-                return Err(error(None, Code::BadJson));
             }
+        }
+        // Only when all members are known, so that their order does not matter.
+        if !well {
+            return Err(error(Some(kind), Code::BadParameters));
         }
         Ok(parsed)
     }
@@ -163,7 +142,67 @@ impl<'a> Structured<'a> {
     }
 }
 
-/// The members of an object in their order, repeated ones too.
+impl Tag<'_> {
+    /// The tag of a line that [`Structured::parse`] refuses, if it is a JSON object with one tag: its sender tells responses apart by
+    /// their tags, and so that to a mistake too.
+    ///
+    /// ```
+    /// use obrolan::wire::Tag;
+    /// assert_eq!(Tag::of_refused(br#"{"request":"DANCE","tag":7}"#), Some(Tag::Number(7)));
+    /// assert_eq!(Tag::of_refused(br#"{"request":"DANCE","tag":7"#), None);
+    /// ```
+    #[must_use]
+    pub fn of_refused(line: &[u8]) -> Option<Tag<'static>> {
+        let TagAlone(tag) = serde_json::from_slice(line).ok()?;
+        tag.and_then(|tag| tag).map(Tag::into_owned)
+    }
+}
+
+/// Whether a text may be a tag or a dedupe key.
+fn is_short(text: &str) -> bool {
+    (1..=MAX_TAG).contains(&text.len())
+}
+
+impl<'a> Scalar<'a> {
+    fn tag(self) -> Option<Tag<'a>> {
+        match self {
+            Scalar::Text(text) if is_short(&text) => Some(Tag::Text(text)),
+            Scalar::Number(number) => Some(Tag::Number(number)),
+            _ => None,
+        }
+    }
+}
+
+/// Of an object's members those named `tag`: `None` if there is none, `Some(None)` if there is no one tag.
+struct TagAlone<'a>(Option<Option<Tag<'a>>>);
+
+impl<'de> Deserialize<'de> for TagAlone<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = TagAlone<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TagAlone<'de>, A::Error> {
+                let mut found = None;
+                while let Some((Text(name), value)) = map.next_entry::<_, Scalar<'de>>()? {
+                    if name == "tag" {
+                        found = Some(if found.is_none() { value.tag() } else { None });
+                    }
+                }
+                Ok(TagAlone(found))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
+    }
+}
+
+/// The members of an object in their order, none of them twice.
 struct Fields<'a>(Vec<(Cow<'a, str>, Scalar<'a>)>);
 
 /// More members than any request has parameters.
@@ -185,6 +224,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
                 while let Some((Text(name), value)) = map.next_entry()? {
                     if fields.len() == MOST_FIELDS {
                         return Err(A::Error::custom("too many members"));
+                    }
+                    if fields.iter().any(|(other, _)| *other == name) {
+                        return Err(A::Error::custom("a member is repeated"));
                     }
                     fields.push((name, value));
                 }
@@ -278,7 +320,10 @@ mod tests {
             (r#"{"request":"PING","request":"PING"}"#, Some(Code::BadJson)),
             (r#"{"request":"SEND","to":"a","to":"b","text":"x"}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","tag":1,"tag":1}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","sid":null,"sid":null}"#, Some(Code::BadJson)),
             (r#"{"request":"PING","colour":"red"}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","tag":[],"colour":"red"}"#, Some(Code::BadJson)),
+            (r#"{"request":"PING","tag":null,"tag":1}"#, Some(Code::BadJson)),
             (r#"{"request":"SEND","to":"\ud800","text":"x"}"#, Some(Code::BadJson)),
             (r#"{"request":"ACK","id":1e999}"#, Some(Code::BadJson)),
             (r#"{"request":"HALO"}"#, Some(Code::UnknownRequest)),
@@ -303,6 +348,22 @@ mod tests {
         assert_eq!(code(&long), Some(Code::BadParameters));
     }
 
+    #[test]
+    fn who_is_refused_is_told_by_its_tag() {
+        for (json, tag) in [
+            (r#"{"tag":"a\u00e9","request":"DANCE"}"#, Some(Tag::Text("a\u{e9}".into()))),
+            (r#"{"request":"PING","tag":7,"colour":"red"}"#, Some(Tag::Number(7))),
+            (r#"{"request":"PING","tag":7,"dedupe":{}}"#, Some(Tag::Number(7))),
+            (r#"{"request":"PING","tag":7,"tag":7}"#, None),
+            (r#"{"request":"PING","tag":[7]}"#, None),
+            (r#"{"request":"PING","tag":""}"#, None),
+            (r#"{"request":"PING","tag":7"#, None),
+            (r#"{"request":"PING"}"#, None),
+        ] {
+            assert_eq!(Tag::of_refused(json.as_bytes()), tag, "{json}");
+        }
+    }
+
     proptest! {
         #[test]
         fn what_a_line_can_say_an_object_can_say(
@@ -325,6 +386,31 @@ mod tests {
             let json = serde_json::Value::from(object).to_string();
             let structured = Structured::parse(json.as_bytes()).unwrap();
             prop_assert!(structured.line().unwrap() == Line::parse(line.as_bytes()).unwrap());
+        }
+
+        #[test]
+        fn what_is_encoded_reads_back(
+            row in 0..REQUESTS.len(),
+            texts in prop::collection::vec("[ -~é\\r\\n\0]{0,12}|[a-z]{1,8}", MOST),
+            given in prop::collection::vec(any::<bool>(), MOST),
+            number: u64,
+            key in prop::option::of("[ -~]{1,8}"),
+        ) {
+            let values = std::array::from_fn(|at| match REQUESTS[row].params.get(at) {
+                Some(param) if param.optional && !given[at] => Value::Absent,
+                Some(param) if param.shape == Shape::Number => Value::Number(number),
+                Some(_) => Value::Text(&texts[at]),
+                None => Value::Absent,
+            });
+            let request = Request::new(REQUESTS[row].kind, values);
+            let mut line = Vec::new();
+            if request.encode_structured(key.as_deref(), &mut line).is_err() {
+                prop_assert!(line.is_empty());
+                return Ok(());
+            }
+            let structured = Structured::parse(line.strip_suffix(b"\n").unwrap()).unwrap();
+            prop_assert_eq!(structured.line(), Ok(Line { session: None, request }));
+            prop_assert_eq!(structured.dedupe.as_deref(), key.as_deref());
         }
 
         #[test]

@@ -109,7 +109,7 @@ requests! {
         "Log in: opens a session, binds it to this connection and answers its id under tokenid.";
     Logout "LOGOUT" ByCount [],
         Some("logout berhasil"),
-        [("logout gagal", &[NoSession, Unavailable])],
+        [("logout gagal", &[NoSession, Unavailable, BadParameters])],
         "End the session.";
     Register "REGISTER" ByForm [word("user"), word("password"), word("country"), text("name")],
         Some("registrasi berhasil"),
@@ -155,11 +155,12 @@ requests! {
         "All users' names, sorted; the first 10,000 after a given name, with next to go on from.";
     ListMyGroups "LIST_MY_GROUPS" ByCount [],
         None,
-        [(NO_SESSION, &[NoSession, Unavailable])],
+        [(NO_SESSION, &[NoSession, Unavailable, BadParameters])],
         "The names of the groups you are in, sorted.";
     ListGroup "LIST_GROUP" ByCount [optional(word("group"))],
         None,
-        [("Bukan anggota grup", &[NotMember, NoSession]), ("Group tidak ditemukan", &[NoSuchGroup, Unavailable, BadParameters])],
+        [("Bukan anggota grup", &[NotMember, NoSession]),
+         ("Group tidak ditemukan", &[NoSuchGroup, NoSuchRealm, RealmUnreachable, Unavailable, BadParameters])],
         "The members of a group you are in, sorted; without a name, of your session's current group.";
     Inbox "INBOX" ByForm [optional(number("after"))],
         None,
@@ -228,6 +229,23 @@ impl Kind {
     pub fn from_name(name: &str) -> Option<Kind> {
         // Comparing lengths first leaves one or two candidates: no slower than hashing, and there is no second table.
         REQUESTS.iter().find(|spec| spec.name.eq_ignore_ascii_case(name)).map(|spec| spec.kind)
+    }
+
+    /// Whether it may have a dedupe key: it makes one change, and a repetition would make it again.
+    #[must_use]
+    pub fn takes_key(self) -> bool {
+        matches!(
+            self,
+            Kind::Send
+                | Kind::SendGroup
+                | Kind::SendFile
+                | Kind::SendGroupFile
+                | Kind::AddGroup
+                | Kind::JoinGroup
+                | Kind::LeaveGroup
+                | Kind::Ack
+                | Kind::AddRealm
+        )
     }
 }
 

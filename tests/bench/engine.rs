@@ -21,6 +21,7 @@ impl World {
     fn new(persistence: bool) -> World {
         let mut config = Config { passwords: Service::Host, persistence, ..Config::default() };
         config.limits.mailbox_messages = 1_000_000;
+        config.limits.memory_messages = 1 << 30;
         let engine = Engine::new(config, [1; 32], Time(0)).unwrap();
         World { engine, now: Time(1_795_424_400_000), writable: Vec::new() }
     }
@@ -128,6 +129,19 @@ fn requests(c: &mut Criterion) {
                 |_| world.borrow_mut().say(ann, &bytes),
                 BatchSize::PerIteration,
             );
+        });
+    }
+
+    // Each page is one answer: what is counted are pages.
+    for messages in [100, 1_000_000] {
+        let mut world = World::new(false);
+        let (ann, _) = (world.user("ann"), world.user("bob"));
+        for _ in 0..messages / BATCH {
+            world.say(ann, &lines(&format!("SEND bob {text}\n")));
+        }
+        let bytes = lines("HISTORY bob\n");
+        group.bench_function(format!("HISTORY, a page of 50 of {messages}"), |b| {
+            b.iter(|| world.say(ann, &bytes));
         });
     }
 

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use obrolan_server::store::{Batch, MessageRef, SqliteStore, Store};
+use obrolan_server::store::{Batch, MessageRef, SqliteStore, Start, Store};
 use smol::{
     Async, LocalExecutor, Timer,
     io::{AsyncReadExt, AsyncWriteExt},
@@ -63,6 +63,11 @@ fn main() {
     println!("\n{:<42} {:>12} {:>14} {:>10}", "the store alone", "raw, a second", "ours, a second", "ratio");
     for records in [1, 10, 100, 1000] {
         store(&folder, records);
+    }
+
+    println!("\n{:<42} {:>12} {:>14}", "a page of 50 messages of history", "newest, CPU us", "anywhere");
+    for messages in [100, 10_000, 1_000_000] {
+        history(&folder, messages);
     }
     fs::remove_dir_all(&folder).expect("the temporary folder goes");
 }
@@ -382,6 +387,39 @@ fn store(folder: &Path, records: usize) {
     }
     let ours = (rounds * records) as f64 / started.elapsed().as_secs_f64();
     println!("{:<42} {raw:>12.0} {ours:>14.0} {:>10.2}", format!("batches of {records}"), ours / raw);
+}
+
+/// Pages of one conversation of so many messages: the newest one over and over, and pages all over it.
+fn history(folder: &Path, messages: u64) {
+    const PAGES: u64 = 1000;
+    let (mut store, _) = SqliteStore::open(&folder.join(format!("history-{messages}"))).expect("a store");
+    let mut batch = Batch::new();
+    for id in 1..=messages {
+        batch.push(id, TEXT.as_bytes(), Some(MessageRef { id, prev: id - 1, at: 0 }));
+        if id % 10_000 == 0 || id == messages {
+            store.append(&batch).expect("room");
+            batch.clear();
+        }
+    }
+    // Of processor time, as others may be at work; nothing here waits for the disk, which the system has in memory.
+    let mut read = |at: &dyn Fn(u64) -> u64| {
+        let before = thread_cpu_ns();
+        for page in 0..PAGES {
+            let page = store.history(Start::Before(at(page)), 0, 50, usize::MAX).expect("it reads");
+            assert_eq!(page.messages.len(), 50);
+        }
+        (thread_cpu_ns() - before) as f64 / 1e3 / PAGES as f64
+    };
+    // A step without a factor in common with the number of places visits them in no order.
+    let places = messages - 50;
+    let (newest, anywhere) = (read(&|_| messages), read(&|page| 51 + page * 7_919 % places));
+    println!("{:<42} {newest:>12.1} {anywhere:>14.1}", format!("of {messages} messages"));
+}
+
+/// Nanoseconds that this thread was on a processor.
+fn thread_cpu_ns() -> u64 {
+    let text = fs::read_to_string("/proc/thread-self/schedstat").expect("this thread runs");
+    text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("it begins with the time")
 }
 
 /// A plain echo server on the same runtime: what a connection costs when nothing is thought about.

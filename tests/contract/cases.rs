@@ -381,3 +381,42 @@ fn parts_on_their_way_to_the_host_are_bounded() {
     assert!(world.frames(1)[2].contains("busy"), "{:?}", world.frames(1));
     assert!(ask(&mut world, 1, part.trim())[0].contains("\"size\":75"));
 }
+
+#[test]
+fn a_list_of_users_that_is_too_long_goes_on_from_its_last_name() {
+    let mut world = world(&[], Limits::default());
+    let conn = world.connect(Peer::Local).unwrap();
+    let name = |at: usize| format!("user{at:05}");
+    for at in 0..10_001 {
+        world.say(conn, format!("REGISTER {0} secret ID {0}\n", name(at)).as_bytes());
+        world.answer(0, Work::Done);
+        world.persist(1);
+        world.read(conn, usize::MAX);
+    }
+    let list = |names: std::ops::Range<usize>, next: &str| {
+        let names: Vec<String> = names.map(|at| format!("\"{}\"", name(at))).collect();
+        format!("{{\"status\":\"OK\",\"users\":[{}]{next}}}", names.join(","))
+    };
+    let all = ask(&mut world, conn, "LIST_USERS").remove(0);
+    assert!(all == list(0..10_000, r#","next":"user09999""#), "{}", &all[all.len() - 100..]);
+    assert_eq!(ask(&mut world, conn, "LIST_USERS user09999"), [list(10_000..10_001, "")]);
+    // As many as an answer holds are all.
+    assert!(ask(&mut world, conn, "LIST_USERS user00000").remove(0) == list(1..10_001, ""));
+}
+
+#[test]
+fn parts_on_their_way_count_against_the_quota() {
+    let limits = Limits { user_files: 10, ..Limits::default() };
+    let mut world = world(&["ann"], limits);
+    let sid = world.frames(0)[1].split("\"tokenid\":\"").nth(1).unwrap()[..36].to_owned();
+    let other = world.connect(Peer::Local).unwrap();
+    world.say(0, b"UPLOAD a.txt MTIzNDU2\n");
+    world.say(other, format!("UPLOAD {sid} b.txt MTIzNDU2\n").as_bytes());
+    world.settle();
+    assert!(world.frames(0)[2].contains("\"size\":6"), "{:?}", world.frames(0));
+    assert!(world.frames(other)[0].contains("quota_exceeded"), "{:?}", world.frames(other));
+    // One that takes the place of what was there counts once.
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIzNDU2Nzg5MA== 0")[0].contains("\"size\":10"));
+    assert!(ask(&mut world, 0, "UPLOAD a.txt MTIz 0")[0].contains("\"size\":3"));
+    assert!(ask(&mut world, 0, "UPLOAD b.txt MTIzNDU2")[0].contains("\"size\":6"));
+}

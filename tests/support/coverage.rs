@@ -41,6 +41,23 @@ fn name(line: &[u8]) -> &'static str {
     kind.map_or("-", |kind| kind.spec().name)
 }
 
+/// Whether a line of a transcript is written in lower case.
+pub(crate) fn has_lower_case(transcript: &Transcript) -> bool {
+    let mut sides: BTreeMap<&str, LineDecoder> = BTreeMap::new();
+    transcript.steps.iter().any(|step| {
+        let (name, bytes) = match &step.act {
+            Act::Send { name, bytes } => (name, bytes.sketched()),
+            Act::HalfClose { name } => (name, b"\n".to_vec()),
+            _ => return false,
+        };
+        let (lines, mut bytes, mut found) = (sides.entry(name).or_default(), &bytes[..], false);
+        while let Some(Frame::Line(line)) = lines.next(&mut bytes, usize::MAX / 2) {
+            found |= Dialect::default().reads(line);
+        }
+        found
+    })
+}
+
 /// All answers of a transcript, but for those in the classic dialect. Responses come in the order of requests, on each connection.
 pub(crate) fn answers(transcript: &Transcript) -> BTreeSet<Answered> {
     let mut sides: BTreeMap<&str, Side> = BTreeMap::new();

@@ -1,4 +1,6 @@
-//! The engine in memory, as three different hosts run it.
+//! The engine in memory, as different hosts run it.
+//!
+//! The test says at its root which engine that is: the one in Rust, or one behind the functions of a library that has its face.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -6,15 +8,17 @@ use std::{
 };
 
 use obrolan::{
-    Answer, Ask, Closed, Config, ConnId, Engine, MessageId, Output, Password, Peer, Seq, Service, Ticket,
-    Time,
+    Answer, Ask, Closed, Config, ConnId, MessageId, Output, Password, Peer, Seq, Service, Ticket, Time,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::{
-    play::{Came, Door, Frames},
-    transcript::{Happening, Need, Setting, milliseconds},
+use crate::{
+    Engine, Recovery, restore,
+    support::{
+        play::{Came, Door, Frames},
+        transcript::{Happening, Need, Setting, milliseconds},
+    },
 };
 
 /// How an engine is hosted. All hosts play the same transcripts.
@@ -26,6 +30,8 @@ pub(crate) enum Host {
     Journal,
     /// A journal with snapshots; bytes come and go one by one. Passwords are the host's, messages the engine's.
     Bytes,
+    /// As [`Journal`](Host::Journal), on connections that have spoken the classic dialect before.
+    Classic,
 }
 
 impl Host {
@@ -34,6 +40,7 @@ impl Host {
             Host::Memory => &[Need::Restart, Need::FailingStore, Need::SlowPasswords],
             Host::Journal => &[Need::BodiesInside],
             Host::Bytes => &[],
+            Host::Classic => &[Need::BodiesInside, Need::FirstWord],
         }
     }
 
@@ -77,17 +84,54 @@ struct Store {
     journal: Vec<(Seq, Vec<u8>)>,
     /// Where in the journal the records begin that the engine was not told of as durable.
     on_their_way: usize,
-    /// With the record that brought each, and the message before it.
-    bodies: BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>,
+    bodies: Bodies,
     fails: bool,
     failed: bool,
 }
 
+/// The bodies of messages, with the record that brought each, and the message before it.
+pub(crate) type Bodies = BTreeMap<MessageId, (Seq, MessageId, Vec<u8>)>;
+
 /// The files a host keeps.
-#[derive(Default)]
-struct Files {
+#[derive(Clone, Default)]
+pub(crate) struct Files {
     uploads: BTreeMap<u64, Vec<u8>>,
-    contents: BTreeMap<[u8; 32], Vec<u8>>,
+    pub(crate) contents: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+/// Does the work that a host is asked for.
+pub(crate) fn work(ask: Ask, bodies: &Bodies, files: &mut Files) -> Answer {
+    match ask {
+        Ask::HashPassword { password, .. } => Answer::PasswordHash(hash(&password)),
+        Ask::VerifyPassword { password, hash: right } => Answer::PasswordMatches(hash(&password) == right),
+        Ask::ReadMessages { ids, budget } => {
+            let mut bytes = 0;
+            let mut messages = Vec::new();
+            for id in ids {
+                if bytes > budget {
+                    break;
+                }
+                let (_, _, body) = &bodies[&id];
+                bytes += body.len();
+                messages.push(body.clone());
+            }
+            Answer::Messages(messages)
+        }
+        Ask::ReadHistory { newest, before, floor, limit, budget } => {
+            let anchor = before.map(|before| &bodies[&before]);
+            let mut next = anchor.map_or(newest, |(_, prev, _)| *prev);
+            let (mut bytes, mut messages) = (0, Vec::new());
+            while next > floor && messages.len() < limit && bytes <= budget {
+                let (_, prev, body) = &bodies[&next];
+                bytes += body.len();
+                messages.push(body.clone());
+                next = *prev;
+            }
+            let before = anchor.map(|(_, _, body)| body.clone());
+            Answer::History { before, messages, more: next > floor }
+        }
+        ask => files.work(ask),
+    }
 }
 
 impl Files {
@@ -125,6 +169,9 @@ const SNAPSHOT_EVERY: usize = 5;
 /// What a host says to a connection that the engine does not take, before it closes it.
 const REFUSED: &[u8] = br#"{"status":"ERROR","data":"request tidak dikenali","code":"busy"}"#;
 
+/// What a connection of the classic dialect is answered to `ping`.
+const CLASSIC_PONG: &[u8] = br#"{"status":"OK","data":"pong","message":"pong"}"#;
+
 /// 2026-11-23T09:00:00.000Z.
 const START: Time = Time(1_795_424_400_000);
 
@@ -133,7 +180,8 @@ impl EngineDoor {
         let mut config = configured(settings);
         config.persistence = host != Host::Memory;
         config.passwords = if host == Host::Memory { Service::Inside } else { Service::Host };
-        config.messages = if host == Host::Journal { Service::Host } else { Service::Inside };
+        let has_bodies = matches!(host, Host::Journal | Host::Classic);
+        config.messages = if has_bodies { Service::Host } else { Service::Inside };
         config.files = config.messages;
         EngineDoor {
             host,
@@ -258,39 +306,7 @@ impl EngineDoor {
         };
         let Some(at) = self.asked.iter().position(may_be_done) else { return false };
         let (ticket, ask) = self.asked.remove(at).expect("it is there");
-        let answer = match ask {
-            Ask::HashPassword { password, .. } => Answer::PasswordHash(hash(&password)),
-            Ask::VerifyPassword { password, hash: right } => {
-                Answer::PasswordMatches(hash(&password) == right)
-            }
-            Ask::ReadMessages { ids, budget } => {
-                let mut bytes = 0;
-                let mut bodies = Vec::new();
-                for id in ids {
-                    if bytes > budget {
-                        break;
-                    }
-                    let (_, _, body) = &self.store.bodies[&id];
-                    bytes += body.len();
-                    bodies.push(body.clone());
-                }
-                Answer::Messages(bodies)
-            }
-            Ask::ReadHistory { newest, before, floor, limit, budget } => {
-                let anchor = before.map(|before| &self.store.bodies[&before]);
-                let mut next = anchor.map_or(newest, |(_, prev, _)| *prev);
-                let (mut bytes, mut messages) = (0, Vec::new());
-                while next > floor && messages.len() < limit && bytes <= budget {
-                    let (_, prev, body) = &self.store.bodies[&next];
-                    bytes += body.len();
-                    messages.push(body.clone());
-                    next = *prev;
-                }
-                let before = anchor.map(|(_, _, body)| body.clone());
-                Answer::History { before, messages, more: next > floor }
-            }
-            ask => self.files.work(ask),
-        };
+        let answer = work(ask, &self.store.bodies, &mut self.files);
         self.engine.answer(self.now, ticket, answer).expect("the answer fits");
         true
     }
@@ -313,8 +329,8 @@ impl EngineDoor {
         true
     }
 
-    /// The engine that what is durable makes.
-    fn recovered(&mut self) -> Engine {
+    /// What is durable, on its way to an engine.
+    fn recovery(&mut self) -> Recovery {
         self.starts += 1;
         let mut recovery = Engine::recover(self.config.clone(), [self.starts; 32]).expect("as it was kept");
         if let Some((_, bytes)) = &self.store.snapshot {
@@ -323,13 +339,13 @@ impl EngineDoor {
         for (seq, record) in &self.store.journal {
             recovery.record(*seq, record).expect("the record is whole");
         }
-        recovery.start(self.now).expect("every message has its body")
+        recovery
     }
 
     fn restart(&mut self) {
-        let digest = self.engine.digest();
-        self.engine = self.recovered();
-        assert!(self.engine.digest() == digest, "the records made another state than the requests");
+        let before = self.engine.snapshot();
+        self.engine = self.recovery().start(self.now).expect("every message has its body");
+        assert!(self.engine.snapshot() == before, "the records made another engine than the requests");
         self.conns.clear();
         self.asked.clear();
         self.files.uploads.clear();
@@ -365,6 +381,10 @@ impl Door for EngineDoor {
             came,
         };
         self.conns.insert(name.to_owned(), conn);
+        if self.host == Host::Classic && id.is_some() {
+            self.send(name, b"ping\n");
+            assert_eq!(self.receive(name), Some(Came::Frame(CLASSIC_PONG.to_vec())));
+        }
     }
 
     fn send(&mut self, name: &str, bytes: &[u8]) {
@@ -403,8 +423,8 @@ impl Door for EngineDoor {
             Happening::StoreWorks => {
                 self.store.fails = false;
                 if std::mem::take(&mut self.store.failed) {
-                    let recovered = self.recovered();
-                    self.engine.restore(self.now, recovered).expect("all that is durable is recovered");
+                    let recovery = self.recovery();
+                    restore(&mut self.engine, self.now, recovery);
                 }
             }
             Happening::PasswordsWait => self.passwords_wait = true,

@@ -51,7 +51,9 @@ pub(crate) struct Frames {
 }
 
 impl Frames {
+    /// Takes what was read at once. Wherever the stream is cut, each piece of it is text by itself.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
+        assert!(bytes.is_ascii(), "what is sent is ASCII: {}", bytes.escape_ascii());
         self.held.extend_from_slice(bytes);
     }
 

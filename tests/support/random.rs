@@ -1,4 +1,4 @@
-//! Random numbers that a failed run can be repeated with.
+//! Random numbers for tests.
 
 // Every test file includes this module and uses a part of it.
 #![allow(dead_code)]
@@ -8,11 +8,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// SplitMix64.
+/// Random numbers that a failed run can be repeated with (SplitMix64).
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The numbers of a seed.
+    /// Always the same numbers.
     pub(crate) fn seeded(seed: u64) -> Random {
         Random(seed)
     }

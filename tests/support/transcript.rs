@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, fs, net::IpAddr, path::Path};
 
-use super::template::{Template, numbers};
+use super::{
+    coverage,
+    template::{Template, numbers},
+};
 
 /// A conversation.
 pub(crate) struct Transcript {
@@ -73,6 +76,8 @@ pub(crate) enum Need {
     SlowReader,
     /// Bodies of messages are kept by the engine.
     BodiesInside,
+    /// What its connections say first decides what they speak: it has lines in lower case, or lines that nobody reads.
+    FirstWord,
 }
 
 impl Transcript {
@@ -119,10 +124,7 @@ impl Transcript {
 
     /// What a door must be able to do for it.
     pub(crate) fn needs(&self) -> BTreeSet<Need> {
-        let bodies = self
-            .settings
-            .iter()
-            .any(|setting| ["limits.memory_messages", "limits.memory_files"].contains(&&*setting.key));
+        let bodies = self.sets("limits.memory_messages") || self.sets("limits.memory_files");
         let acts = self.steps.iter().filter_map(|step| match step.act {
             Act::Connect { from: Some(_), .. } => Some(Need::Addresses),
             Act::StopReading { .. } => Some(Need::SlowReader),
@@ -133,7 +135,13 @@ impl Transcript {
             Act::Happen(Happening::PasswordsWait) => Some(Need::SlowPasswords),
             _ => None,
         });
-        acts.chain(bodies.then_some(Need::BodiesInside)).collect()
+        let first_word = coverage::has_lower_case(self) || self.sets("limits.input_buffer");
+        let first_word = first_word.then_some(Need::FirstWord);
+        acts.chain(bodies.then_some(Need::BodiesInside)).chain(first_word).collect()
+    }
+
+    fn sets(&self, key: &str) -> bool {
+        self.settings.iter().any(|setting| setting.key == key)
     }
 
     fn line(&mut self, number: usize, line: &str) -> Result<(), String> {

@@ -4,14 +4,17 @@ use std::{
     error::Error,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    process::ExitCode,
     time::Duration,
 };
 
 use anstyle::{AnsiColor, Style};
 use obrolan::wire::FrameDecoder;
 
-use crate::{config::ServerConfig, server::Server};
+use crate::{
+    cli::{EXIT_FAILURE, EXIT_SUCCESS},
+    config::ServerConfig,
+    server::Server,
+};
 
 /// How long a response may take before the demo says that something is wrong.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,14 +41,14 @@ const CONVERSATION: &[(&str, Option<&str>, &str)] = &[
     ("bob", Some("QUIT"), ""),
 ];
 
-/// Starts the server, plays the conversation and prints it.
+/// Starts the server, plays the conversation and prints it. Returns the exit code.
 #[must_use]
-pub fn run() -> ExitCode {
+pub fn run() -> u8 {
     match play() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => EXIT_SUCCESS,
         Err(error) => {
             eprintln!("obrolan: the demo stopped: {error}");
-            ExitCode::FAILURE
+            EXIT_FAILURE
         }
     }
 }

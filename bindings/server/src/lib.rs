@@ -2,9 +2,11 @@
 
 pub mod chat;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod demo;
 pub mod log;
 pub mod serve;
 pub mod server;
 pub mod store;
+mod threads;

@@ -1,18 +1,9 @@
 //! The program `obrolan`.
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
-use clap::Parser;
-use obrolan_server::{
-    chat,
-    cli::{Cli, Command},
-    demo, serve,
-};
+use obrolan_server::cli;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Serve(args) => serve::run(&args),
-        Command::Chat(args) => chat::run(&args),
-        Command::Demo => demo::run(),
-    }
+    cli::run(env::args_os()).into()
 }

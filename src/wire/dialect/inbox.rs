@@ -8,7 +8,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CanonicalLine, Code, Object, response::parsed};
+use super::{
+    CanonicalLine, Code, Object,
+    response::{parsed, read},
+};
 use crate::names;
 
 /// The most messages in an answer.
@@ -144,10 +147,14 @@ impl Inbox {
                 self.stage = Stage::Messages;
                 Next::Line(self.line("INBOX", ""))
             }
-            (Stage::Messages, None) => match self.take(parsed(response)) {
-                Some(after) => Next::Line(self.line("INBOX", &after.to_string())),
-                None => self.next_file(),
-            },
+            (Stage::Messages, None) => {
+                // Messages are passed on as the store has them: one that is damaged there does not read.
+                let Some(page) = read(response) else { return Next::Failed(Code::Unavailable) };
+                match self.take(page) {
+                    Some(after) => Next::Line(self.line("INBOX", &after.to_string())),
+                    None => self.next_file(),
+                }
+            }
             (&Stage::File(at), None) => self.take_part(at, parsed(response)),
             (Stage::Ack, None) => Next::Answer(self.answer()),
         }

@@ -144,12 +144,19 @@ impl Dialect {
         classic.answers.pop_front()
     }
 
-    /// No further line comes: a request that was held back for its content is answered without.
-    pub fn finish(&mut self) {
-        if let Spoken::Classic(classic) = &mut self.0
-            && let Block::Due(_, answer) = std::mem::take(&mut classic.block)
-        {
-            classic.answers.push_back(answer);
+    /// Whether a request is held back for its content, which may follow as a line of its own.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        matches!(&self.0, Spoken::Classic(classic) if matches!(classic.block, Block::Due(..)))
+    }
+
+    /// The content that a request was held back for does not come: it is answered without.
+    pub fn give_up(&mut self) {
+        if let Spoken::Classic(classic) = &mut self.0 {
+            match std::mem::replace(&mut classic.block, Block::Late) {
+                Block::Due(_, answer) => classic.answers.push_back(answer),
+                block => classic.block = block,
+            }
         }
     }
 
@@ -173,9 +180,10 @@ impl Classic {
     fn start(&mut self, line: &[u8]) -> bool {
         match std::mem::take(&mut self.block) {
             Block::None => {}
-            Block::Late if request::block(line).is_some() => return true,
+            Block::Late if request::content(line).is_some_and(request::is_base64) => return true,
             Block::Late => {}
-            Block::Due(held, answer) => match request::block(line) {
+            // Who waits for the answer sends nothing but the content, so that is what comes, base64 or not.
+            Block::Due(held, answer) => match request::content(line) {
                 Some(content) => {
                     self.run(Doing::Plain, [&**held, b" ", content].concat().into());
                     return true;

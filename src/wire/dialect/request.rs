@@ -55,15 +55,20 @@ pub(super) fn is_classic(line: &[u8]) -> bool {
         && name.iter().all(|b| b.is_ascii_lowercase() || *b == b'_')
 }
 
-/// The content of a file that comes as a line of its own: one word of base64, and no request.
-pub(super) fn block(line: &[u8]) -> Option<&[u8]> {
-    let word = std::str::from_utf8(line).ok()?.trim_matches(' ');
-    let is_base64 = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
-    let content = unwrapped(word);
-    let wrapped = content.len() < word.len();
-    let is_request = || ALIASES.iter().any(|(name, _)| *name == word) || Kind::from_name(word).is_some();
-    let is_block = !content.is_empty() && content.bytes().all(is_base64) && (wrapped || !is_request());
-    is_block.then_some(content.as_bytes())
+/// The content of a file that comes as a line of its own: whatever is no request, to judge by its name.
+pub(super) fn content(line: &[u8]) -> Option<&[u8]> {
+    let Ok(text) = std::str::from_utf8(line) else { return Some(line) };
+    let name = Words(text).next().unwrap_or_default();
+    let is_request = text.starts_with('{')
+        || ALIASES.iter().any(|(alias, _)| *alias == name)
+        || Kind::from_name(name).is_some();
+    (!is_request).then(|| unwrapped(text.trim_matches(' ')).as_bytes())
+}
+
+/// Whether a content that nobody waits for is one all the same: one word of base64.
+pub(super) fn is_base64(content: &[u8]) -> bool {
+    let is_base64 = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
+    !content.is_empty() && content.iter().all(is_base64)
 }
 
 /// Base64 without the `b'…'` that Python writes around it.
@@ -81,6 +86,13 @@ impl Reading {
         let canonical =
             alias.map_or_else(|| name.to_ascii_uppercase(), |(_, canonical)| (*canonical).to_owned());
         let verbatim = |words: &Words<'_>| [canonical.as_bytes(), words.0.as_bytes()].concat().into();
+        // Whatever it is, it is no request, and none is to be made of what stands around a NUL.
+        if text.contains('\0') {
+            return match canonical.as_str() {
+                INBOX_GROUP => Reading::Wrong(Kind::Inbox, Code::BadParameters),
+                _ => Reading::Plain(verbatim(&words)),
+            };
+        }
         // The session, then the parameters after it.
         let mut after = words.clone();
         let session = after.next().filter(|word| SessionId::is_form(word));

@@ -21,9 +21,14 @@ fn is_ok(response: &[u8]) -> bool {
     response.starts_with(b"{\"status\":\"OK\"")
 }
 
-/// A field of a response of this protocol, which has it.
+/// Fields of a response, if it has them.
+pub(super) fn read<'a, T: Deserialize<'a>>(response: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(response.trim_ascii_end()).ok()
+}
+
+/// The fields of a response of this protocol, which has them.
 pub(super) fn parsed<'a, T: Deserialize<'a>>(response: &'a [u8]) -> T {
-    serde_json::from_slice(response.trim_ascii_end()).expect("a response has the fields of its request")
+    read(response).expect("a response has the fields of its request")
 }
 
 /// The code of an ERROR; `None` for OK.

@@ -193,6 +193,13 @@ fn the_inbox_is_grouped_by_sender_and_confirmed() {
 }
 
 #[test]
+fn a_message_that_is_damaged_is_not_confirmed() {
+    let page = messages(&[message(3, "ann", None), "{\"id\":4".to_owned()], false);
+    let answer = play(&mut classic(), "inbox", &[("WHOAMI", ME), ("INBOX", &page)]).unwrap();
+    assert!(answer.contains("unavailable"), "{answer}");
+}
+
+#[test]
 fn the_inbox_of_a_group_confirms_no_other_message() {
     let first = messages(&[message(1, "ann", Some("g")), message(2, "ann", Some("h"))], true);
     let second = messages(&[message(4, "cay", Some("G"))], false);
@@ -258,7 +265,15 @@ fn content_may_follow_in_a_block() {
         let answer = play(&mut dialect, content, &[("SEND_FILE bob a.txt aGFsbw==", sent)]).unwrap();
         assert!(answer.starts_with(&sent[..sent.len() - 1]), "{answer}");
     }
-    // No block came: the request is answered before the next one, or at the end.
+    // One that is no base64 is refused, and answered once.
+    for content in ["aGF sbw==", "!", "_-__", "=", "b'aGFsbw=="] {
+        let mut dialect = classic();
+        assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
+        let bad = r#"{"status":"ERROR","data":"file tidak terkirim","code":"bad_base64"}"#;
+        let asked = format!("SEND_FILE bob a.txt {content}");
+        assert_eq!(play(&mut dialect, content, &[(&asked, bad)]), Some(answered(bad.to_owned())));
+    }
+    // No block came: the request is answered before the next one, after some time, or at the end.
     let mut dialect = classic();
     assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
     assert!(!dialect.start(b"PING"));
@@ -266,8 +281,12 @@ fn content_may_follow_in_a_block() {
     assert!(frame.starts_with(answered(none.to_owned()).as_bytes()));
     assert!(!dialect.captures());
     assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
-    dialect.finish();
+    assert!(dialect.waits());
+    dialect.give_up();
+    assert!(!dialect.waits());
     assert_eq!(dialect.next_answer().unwrap().frame, frame);
+    // If it comes all the same, it is no request.
+    assert_eq!(play(&mut dialect, "aGFsbw==", &[]), None);
     // What was uploaded before is sent at once, and no block is expected.
     assert!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", sent)]).is_some());
     let unknown = r#"{"status":"ERROR","data":"request tidak dikenali","code":"unknown_request"}"#;
@@ -358,7 +377,7 @@ proptest! {
             Ok(count)
         };
         for line in &lines {
-            blocks += usize::from(request::block(line.as_bytes()).is_some());
+            blocks += usize::from(request::content(line.as_bytes()).is_some());
             if !dialect.start(line.as_bytes()) {
                 canonical += 1;
                 answers += check(&mut dialect)?;
@@ -376,7 +395,7 @@ proptest! {
                 answers += check(&mut dialect)?;
             }
         }
-        dialect.finish();
+        dialect.give_up();
         answers += check(&mut dialect)?;
         // A block belongs to the request before it, or is one itself.
         let all = lines.len() - canonical;

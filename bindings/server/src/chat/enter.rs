@@ -14,11 +14,8 @@ use obrolan::{
 };
 use smol::{Timer, future};
 
-use super::{
-    link::Connection,
-    show::{escaped, reason},
-};
-use crate::{cli::ChatArgs, config::Address};
+use super::show::{escaped, reason};
+use crate::{cli::ChatArgs, client::Connection, config::Address};
 
 /// How long a server may take to make an account or to check a password.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -139,7 +136,7 @@ async fn next(client: &mut Client, connection: &mut Connection) -> Result<Event,
             if let Some(event) = client.poll_event() {
                 return Ok(event);
             }
-            connection.pass(client).await.map_err(|lost| format!("the connection ended: {}", lost.0))?;
+            connection.pass(client).await.map_err(|lost| format!("the connection ended: {lost}"))?;
         }
     };
     let late = async {

@@ -121,7 +121,7 @@ impl Look {
         lines.collect()
     }
 
-    fn styled(self, style: Style, text: &str) -> String {
+    pub(super) fn styled(self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
 }
@@ -216,51 +216,20 @@ fn raw(response: &Response) -> String {
     escaped(&format!("{{{}}}", fields.join(",")))
 }
 
-/// Why the server refused, and what to do about it.
+/// Why the server refused, and what to do about it: where that is something to type, what.
 pub(super) fn reason(response: &Response) -> String {
-    let word = response.code_word().map(escaped).unwrap_or_default();
     let reason = match response.code() {
         Some(Code::NoSuchUser) => "there is no such user; /users lists everyone",
         Some(Code::NoSuchGroup) => "there is no such group; /group NAME makes one",
         Some(Code::GroupExists) => "the name is taken; /join it or choose another",
         Some(Code::AlreadyMember) => "you are in it already; /to #NAME talks to it",
         Some(Code::NotMember) => "you are not in that group; /join it first",
-        Some(Code::MailboxFull) => "the mailbox there is full; try again when it has been read",
-        Some(Code::UserExists) => "the user name is taken; choose another, or log in if it is yours",
-        Some(Code::InvalidName) => "that is no name; names have 1 to 64 bytes without spaces and \"@\"",
-        Some(Code::WeakPassword) => {
-            "the password is too short for this server, or has control characters; choose a longer one"
-        }
         Some(Code::BadCredentials) => {
             "unknown user or wrong password; try again, or make an account with --register"
         }
         Some(Code::NoSession) => "the session has ended; start again to log in",
-        Some(Code::Forbidden) => "the server does not allow it; ask its admin",
-        Some(Code::TooLong) => "it is longer than the server takes; split it",
         Some(Code::NoSuchFile) => "there is no such file, or it is not for you; look at its number again",
-        Some(Code::BadBase64) => "it came to the server damaged; send it again",
-        Some(Code::QuotaExceeded) => {
-            "it is larger than the server takes, or your files have no more room there; ask its admin"
-        }
-        Some(Code::Busy) => "the server is busy; try again in a moment",
-        Some(Code::Unavailable) => {
-            "the server could not store it; try again, and tell its admin if that does not help"
-        }
-        Some(Code::NoSuchRealm) => {
-            "the server knows no such realm; what follows \"@\" must be one it was told of"
-        }
-        Some(Code::RealmUnreachable) => "the other realm cannot be reached; try again later",
-        Some(Code::UnknownRequest) => {
-            "the server does not know this request; it may be older than this program"
-        }
-        Some(Code::Throttled) => {
-            return match response.number("retry_after") {
-                Some(seconds) => format!("too many attempts; try again in {seconds} s"),
-                None => "too many attempts; try again in a minute".to_owned(),
-            };
-        }
-        _ if word.is_empty() => return escaped(response.data()),
-        _ => return format!("{word} ({})", escaped(response.data())),
+        _ => return escaped(&response.reason()),
     };
     reason.to_owned()
 }

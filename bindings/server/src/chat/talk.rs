@@ -12,13 +12,17 @@ use obrolan::{
 use smol::{Timer, future};
 
 use super::{
-    link::{Attempt, Connection, Lost, attempt},
+    bar::Bars,
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
     transfers::{News, Transfers},
     typed::{HELP, Typed},
 };
-use crate::{cli::Conversation, config::Address};
+use crate::{
+    cli::Conversation,
+    client::{Attempt, Connection, Lost, attempt},
+    config::Address,
+};
 
 /// So many requests may wait for answers before the next line is read.
 const IN_FLIGHT: usize = 1000;
@@ -35,6 +39,8 @@ pub(super) struct Start<'a> {
     pub(super) backoff: Backoff,
     pub(super) conversation: Option<Conversation>,
     pub(super) look: Look,
+    /// For files on their way, if the screen can show bars.
+    pub(super) bars: Option<Bars>,
 }
 
 /// A chat under way.
@@ -79,7 +85,7 @@ enum Wake {
 
 impl<'a> Chat<'a> {
     pub(super) fn new(start: Start<'a>, screen: Screen, input: Input) -> Chat<'a> {
-        let Start { server, client, connection, backoff, conversation, look } = start;
+        let Start { server, client, connection, backoff, conversation, look, bars } = start;
         Chat {
             server,
             client,
@@ -92,7 +98,7 @@ impl<'a> Chat<'a> {
             verbatim: look.plain && conversation.is_some(),
             conversation,
             asked: VecDeque::new(),
-            transfers: Transfers::default(),
+            transfers: Transfers::new(bars),
             page: String::new(),
             shown: 0,
             confirmed: 0,
@@ -105,6 +111,8 @@ impl<'a> Chat<'a> {
     /// it cannot go on.
     pub(super) async fn run(mut self) -> Result<bool, String> {
         let result = self.talk().await;
+        // A bar goes while the editor is there to take it away.
+        drop(self.transfers);
         self.input.end().await;
         result
     }
@@ -130,10 +138,10 @@ impl<'a> Chat<'a> {
                 Wake::Line(Some(Err(why))) => self.complain(&why),
                 Wake::Line(None) => self.ended = Some(Instant::now()),
                 Wake::Passed(Ok(())) => {}
-                Wake::Passed(Err(Lost(why))) => {
+                Wake::Passed(Err(lost)) => {
                     // What came before the end still counts.
                     self.take_events()?;
-                    self.lose(&why)?;
+                    self.lose(&lost.to_string())?;
                 }
                 Wake::Connected(Ok(connection)) => {
                     self.link = Link::Up(connection);
@@ -192,7 +200,7 @@ impl<'a> Chat<'a> {
         match connection.is_quiet() {
             Ok(true) => self.ask(Asked::Ping, |client| client.request(&Request::Ping)),
             Ok(false) => {}
-            Err(Lost(why)) => self.lose(&why)?,
+            Err(lost) => self.lose(&lost.to_string())?,
         }
         Ok(())
     }
@@ -203,6 +211,7 @@ impl<'a> Chat<'a> {
             return Ok(());
         }
         self.client.disconnected();
+        self.transfers.disconnected();
         if self.client.is_finished() { Ok(()) } else { self.reconnect(why) }
     }
 
@@ -226,6 +235,7 @@ impl<'a> Chat<'a> {
             match event {
                 Event::LoggedIn { .. } => {
                     self.backoff.reset();
+                    self.transfers.connected();
                     if std::mem::take(&mut self.failures) > 0 {
                         self.notice("connected again")?;
                     }

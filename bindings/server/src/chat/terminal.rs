@@ -2,12 +2,15 @@
 
 use std::{
     io::{self, BufRead, Write as _},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc, Mutex,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
 
-use rustyline::{Config, DefaultEditor, ExternalPrinter, error::ReadlineError};
+use rustyline::{ColorMode, Config, Editor, ExternalPrinter, error::ReadlineError, history::DefaultHistory};
 use signal_hook::{consts::SIGINT, low_level};
 use smol::{
     Timer,
@@ -15,8 +18,16 @@ use smol::{
     future,
 };
 
+use super::{
+    above::{Above, Prompt},
+    bar::Bars,
+    show::Look,
+};
+
 /// How long a line waits for what follows from it before the next can be typed.
 const SETTLE: Duration = Duration::from_millis(200);
+/// What the printer is given: a text that changes nothing, with the line end that each has to have.
+const NOTHING: &str = "\x1b[A\n";
 
 /// Lines from standard input, read on a thread of their own.
 pub(super) struct Input {
@@ -113,14 +124,16 @@ pub(super) fn pipes() -> io::Result<(Screen, Input)> {
         }
     })?;
     let screen = Screen::new(|kind, lines| match kind {
-        Kind::Output => {
-            let mut stdout = io::stdout().lock();
-            stdout.write_all(lines.as_bytes())?;
-            stdout.flush()
-        }
+        Kind::Output => write(lines),
         Kind::Notice => io::stderr().write_all(format!("obrolan: {lines}").as_bytes()),
     });
     Ok((screen, Input { lines, prompts: None }))
+}
+
+fn write(lines: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(lines.as_bytes())?;
+    stdout.flush()
 }
 
 fn text(line: Vec<u8>) -> Result<String, String> {
@@ -134,21 +147,40 @@ fn text(line: Vec<u8>) -> Result<String, String> {
     Ok(line)
 }
 
-/// A screen and an input for people: lines can be edited, and what is printed goes above the one being typed.
-pub(super) fn terminal() -> Result<(Screen, Input), ReadlineError> {
-    let mut editor = DefaultEditor::with_config(Config::builder().max_history_size(1000)?.build())?;
+/// A screen, an input and bars for people: lines can be edited, and what is printed goes above the one being typed. A
+/// terminal that cannot move its cursor has no bars.
+pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), ReadlineError> {
+    // The prompt brings what goes above it. The editor takes that for a color, and has no say in those.
+    let config = Config::builder().max_history_size(1000)?.color_mode(ColorMode::Forced).build();
+    let mut editor: Editor<Prompt, DefaultHistory> = Editor::with_config(config)?;
     // A terminal that cannot move its cursor has no such printer.
-    let mut printer = editor.create_external_printer().ok();
-    let screen = Screen::new(move |_, lines| match &mut printer {
-        Some(printer) => printer.print(lines.to_owned()).map_err(io::Error::other),
-        None => io::stdout().write_all(lines.as_bytes()),
+    let above = editor.create_external_printer().ok().map(|printer| {
+        let printer = Mutex::new(printer);
+        let wake = move || {
+            let mut printer = printer.lock().expect("nobody panics with the printer in hand");
+            // It fails when the editor is gone, and then others have the screen.
+            let _ = printer.print(NOTHING.to_owned());
+        };
+        Arc::new(Above::new(write, wake))
+    });
+    editor.set_helper(above.clone().map(Prompt));
+    let bars = above.clone().map(|above| Bars::new(above, look));
+    let shown = above.clone();
+    let screen = Screen::new(move |_, lines| match &shown {
+        Some(above) => above.print(lines),
+        None => write(lines),
     });
     let (sender, lines) = bounded(64);
     let (prompts, wanted) = mpsc::channel::<String>();
     thread::Builder::new().name("input".to_owned()).spawn(move || {
         let Ok(mut prompt) = wanted.recv() else { return };
-        // Anything but a line is the end: Ctrl-D, Ctrl-C, a terminal that is gone.
-        while let Ok(line) = editor.readline(&prompt) {
+        loop {
+            let line = match &above {
+                Some(above) => above.while_editing(|| editor.readline(&prompt)),
+                None => editor.readline(&prompt),
+            };
+            // Anything but a line is the end: Ctrl-D, Ctrl-C, a terminal that is gone.
+            let Ok(line) = line else { return };
             // History is a convenience: without it a line is still a line.
             let _ = editor.add_history_entry(&line);
             // A prompt that came late is not the one that follows from this line.
@@ -164,7 +196,7 @@ pub(super) fn terminal() -> Result<(Screen, Input), ReadlineError> {
             }
         }
     })?;
-    Ok((screen, Input { lines, prompts: Some(prompts) }))
+    Ok((screen, Input { lines, prompts: Some(prompts) }, bars))
 }
 
 #[cfg(test)]

@@ -124,7 +124,8 @@ fn chat(look: Look, conversation: Option<Conversation>, scripts: &[&[Step]]) -> 
         smol::block_on(async {
             let Entered { client, connection, .. } = enter(&args, false).await?;
             let backoff = Backoff::new(1, 10);
-            let start = Start { server: &server, client, connection, backoff, conversation, look };
+            let start =
+                Start { server: &server, client, connection, backoff, conversation, look, bars: None };
             Chat::new(start, screen, Input::of(lines)).run().await
         })
     });
@@ -184,7 +185,7 @@ fn a_refused_line_of_a_pipe_is_told_and_the_others_go_on() {
         notices,
         [
             "not sent to #g: you are not in that group; /join it first",
-            "the parameter text of SEND_GROUP cannot be written on a line: it has a line break or a NUL in it",
+            "the parameter text of SEND_GROUP cannot be written on a line: it has a NUL in it",
         ]
     );
 }

@@ -5,7 +5,6 @@
 
 use std::{
     collections::VecDeque,
-    fmt::Write as _,
     fs,
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
@@ -16,32 +15,30 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{
     client::{Content, File, Message, Response},
     names,
-    wire::Code,
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::show::{bytes, escaped, named, reason};
-use crate::cli::Conversation;
+use super::{
+    bar::{Bar, Bars},
+    show::{bytes, escaped, named, reason},
+};
+use crate::{
+    cli::Conversation,
+    client::{
+        part_file,
+        parts::{Download, PAUSE, Step, Upload, Wrong},
+    },
+};
 
-/// Bytes of a file in one request.
-const PART: u64 = 512 << 10;
 /// So many files may wait for those before them: each is an open file.
 const WAITING: usize = 100;
 /// So many files that came are known by their names.
 const KNOWN: usize = 1000;
-/// How long a busy server is left alone,
-const PAUSE: Duration = Duration::from_secs(1);
-/// and so many times in a row.
-const PAUSES: u32 = 30;
-/// So many times an upload begins anew because the server has lost it.
-const ANEW: u32 = 3;
 /// After so long without a word on how far a file is, there is one.
 const QUIET: Duration = Duration::from_secs(5);
 
 /// What there is to do, in its order, and the files that may be fetched.
-#[derive(Default)]
 pub(super) struct Transfers {
     queue: VecDeque<Transfer>,
     /// A request of the first waits for its answer.
@@ -49,6 +46,7 @@ pub(super) struct Transfers {
     /// The server is busy; not before then.
     paused: Option<Instant>,
     known: VecDeque<File>,
+    bars: Option<Bars>,
 }
 
 /// What an answer means to the person.
@@ -63,48 +61,44 @@ pub(super) enum News {
 struct Transfer {
     /// As it is shown.
     title: String,
-    /// So far, and in all.
-    offset: u64,
-    size: u64,
     began: Option<Instant>,
-    /// When the person last heard of it.
+    /// Goes with the transfer.
+    bar: Option<Bar>,
+    /// When the person last heard of it, where there is no bar.
     told: Instant,
-    pauses: u32,
     way: Way,
 }
 
 enum Way {
-    Up(Upload),
-    Down(Download),
+    Up(Sent),
+    Down(Fetched),
 }
 
-struct Upload {
+struct Sent {
+    parts: Upload,
     file: fs::File,
     name: String,
     to: Conversation,
     /// So that a repeated request does not send the file twice.
     dedupe: String,
-    /// Bytes in the request that waits; 0 if that sends the file.
-    part: u64,
-    anew: u32,
 }
 
-struct Download {
+struct Fetched {
+    parts: Download,
     id: String,
+    /// As its message told it; 0 if it is not known.
+    size: u64,
     target: PathBuf,
     /// Takes the target's place when it is whole, and is removed otherwise.
     part: NamedTempFile,
-    digest: Sha256,
-    sha256: Option<String>,
-}
-
-enum Step {
-    Next,
-    Pause,
-    Whole,
 }
 
 impl Transfers {
+    /// None yet. Without bars, [`News`] say how far a file is.
+    pub(super) fn new(bars: Option<Bars>) -> Transfers {
+        Transfers { queue: VecDeque::new(), asked: false, paused: None, known: VecDeque::new(), bars }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
@@ -116,6 +110,24 @@ impl Transfers {
     /// When to ask for the [`next_line`](Self::next_line) again though nothing has happened.
     pub(super) fn paused(&self) -> Option<Instant> {
         self.paused
+    }
+
+    /// The connection is lost; the files wait for the next.
+    pub(super) fn disconnected(&self) {
+        if let Some(bar) = self.bar() {
+            bar.stop();
+        }
+    }
+
+    /// There is a connection again.
+    pub(super) fn connected(&self) {
+        if let Some(bar) = self.bar() {
+            bar.go_on();
+        }
+    }
+
+    fn bar(&self) -> Option<&Bar> {
+        self.queue.front()?.bar.as_ref()
     }
 
     /// Remembers the file of a message.
@@ -151,8 +163,8 @@ impl Transfers {
         let key = getrandom::u64().map_err(|error| format!("the system has no random number ({error})"))?;
         let dedupe = format!("{key:016x}");
         let title = format!("{} to {}", escaped(name), named(&to));
-        let upload = Upload { file, name: name.to_owned(), to, dedupe, part: 0, anew: 0 };
-        self.enqueue(title, meta.len(), Way::Up(upload))
+        let parts = Upload::new(meta.len());
+        self.enqueue(title, Way::Up(Sent { parts, file, name: name.to_owned(), to, dedupe }))
     }
 
     /// Has a file fetched, to `path` or to its sender's name for it. The error says why it cannot be.
@@ -168,26 +180,21 @@ impl Transfers {
             target.push(&name);
         }
         let folder = target.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix("obrolan-").suffix(".part");
-        #[cfg(unix)]
-        // As any file that a program makes, and not as a secret.
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let part = builder.tempfile_in(folder).map_err(|error| {
+        let part = part_file(folder).map_err(|error| {
             format!("cannot write to {} ({error}); write /get ID PATH to save it elsewhere", shown(folder))
         })?;
         let (title, size) = (escaped(&name), known.map_or(0, |file| file.size));
-        let sha256 = known.map(|file| file.sha256.clone());
-        let download = Download { id: id.to_owned(), target, part, digest: Sha256::new(), sha256 };
-        self.enqueue(title, size, Way::Down(download))
+        let parts = Download::new(known.map(|file| file.sha256.clone()));
+        self.enqueue(title, Way::Down(Fetched { parts, id: id.to_owned(), size, target, part }))
     }
 
-    fn enqueue(&mut self, title: String, size: u64, way: Way) -> Result<(), String> {
+    fn enqueue(&mut self, title: String, way: Way) -> Result<(), String> {
         if self.is_full() {
             return Err(format!("{WAITING} files are on their way; wait until some are through"));
         }
         let told = Instant::now();
-        self.queue.push_back(Transfer { title, offset: 0, size, began: None, told, pauses: 0, way });
+        let (began, bar) = (None, None);
+        self.queue.push_back(Transfer { title, began, bar, told, way });
         Ok(())
     }
 
@@ -197,7 +204,11 @@ impl Transfers {
             return None;
         }
         self.paused = None;
-        let line = self.queue.front_mut()?.line();
+        let transfer = self.queue.front_mut()?;
+        if transfer.began.is_none() {
+            transfer.begin(self.bars.as_ref());
+        }
+        let line = transfer.line();
         self.asked = line.is_ok();
         Some(line.map_err(|why| self.give_up(&why)))
     }
@@ -213,7 +224,7 @@ impl Transfers {
         self.asked = false;
         let transfer = self.queue.front_mut().expect("a request is of some file");
         match transfer.answered(response) {
-            Ok(Step::Next) => transfer.progress().map_or(News::Nothing, News::Progress),
+            Ok(Step::Next) => transfer.advance().map_or(News::Nothing, News::Progress),
             Ok(Step::Pause) => {
                 self.paused = Some(Instant::now() + PAUSE);
                 News::Nothing
@@ -228,83 +239,78 @@ impl Transfers {
 }
 
 impl Transfer {
-    fn line(&mut self) -> Result<String, String> {
-        if self.began.is_none() {
-            self.told = Instant::now();
-            self.began = Some(self.told);
+    fn begin(&mut self, bars: Option<&Bars>) {
+        self.told = Instant::now();
+        self.began = Some(self.told);
+        self.bar = bars.map(|bars| bars.begin(self.title.clone(), self.size()));
+    }
+
+    /// So far, in bytes.
+    fn done(&self) -> u64 {
+        match &self.way {
+            Way::Up(Sent { parts, .. }) => parts.done(),
+            Way::Down(Fetched { parts, .. }) => parts.done(),
         }
+    }
+
+    /// In all.
+    fn size(&self) -> u64 {
+        match &self.way {
+            Way::Up(Sent { parts, .. }) => parts.size(),
+            Way::Down(Fetched { parts, size, .. }) => parts.size().unwrap_or(*size),
+        }
+    }
+
+    fn line(&mut self) -> Result<String, String> {
         match &mut self.way {
-            Way::Up(upload) => upload.line(self.offset, self.size),
-            Way::Down(Download { id, .. }) => {
-                Ok(json!({"request": "GET_FILE", "id": id, "offset": self.offset}).to_string())
+            Way::Up(sent) => sent.line(),
+            Way::Down(Fetched { parts, id, .. }) => {
+                Ok(json!({"request": "GET_FILE", "id": id, "offset": parts.done()}).to_string())
             }
         }
     }
 
     fn answered(&mut self, response: &Response) -> Result<Step, String> {
-        if response.is_temporary() && self.pauses < PAUSES {
-            self.pauses += 1;
-            return Ok(Step::Pause);
+        let (step, part) = match &mut self.way {
+            Way::Up(Sent { parts, .. }) => parts.answered(response).map(|step| (step, Vec::new())),
+            Way::Down(Fetched { parts, .. }) => parts.answered(response),
         }
-        if !response.is_ok() {
-            if let Way::Up(upload) = &mut self.way
-                && self.offset > 0
-                && upload.anew < ANEW
-                && matches!(response.code(), Some(Code::BadParameters | Code::NoSuchFile))
-            {
-                upload.anew += 1;
-                self.offset = 0;
-                return Ok(Step::Next);
-            }
-            return Err(reason(response));
+        .map_err(|wrong| match wrong {
+            Wrong::Refused => reason(response),
+            Wrong::NotNext => "the server answered with something else than the file's next part".to_owned(),
+            Wrong::NotSame => "it is not what its sender sent; fetch it again".to_owned(),
+        })?;
+        if let Way::Down(Fetched { part: file, .. }) = &mut self.way {
+            file.write_all(&part).map_err(|error| format!("cannot write it ({error})"))?;
         }
-        self.pauses = 0;
-        match &mut self.way {
-            Way::Up(Upload { part: 0, .. }) => return Ok(Step::Whole),
-            Way::Up(upload) => self.offset += upload.part,
-            Way::Down(download) => {
-                let nonsense = "the server answered with something else than the file's next part";
-                let part = BASE64_STANDARD.decode(response.data()).map_err(|_| nonsense)?;
-                let end = self.offset + part.len() as u64;
-                let size = response.number("size").ok_or(nonsense)?;
-                let next = (end < size).then_some(end);
-                let same = self.offset == 0 || size == self.size;
-                let follows = same && response.number("offset") == Some(self.offset) && end <= size;
-                if !follows || response.number("next") != next || (part.is_empty() && next.is_some()) {
-                    return Err(nonsense.to_owned());
-                }
-                download.part.write_all(&part).map_err(|error| format!("cannot write it ({error})"))?;
-                download.digest.update(&part);
-                (self.offset, self.size) = (end, size);
-                if next.is_none() {
-                    return Ok(Step::Whole);
-                }
-            }
-        }
-        Ok(Step::Next)
+        Ok(step)
     }
 
-    /// How far it is, from time to time.
-    fn progress(&mut self) -> Option<String> {
+    /// Shows how far it is, or says it from time to time.
+    fn advance(&mut self) -> Option<String> {
+        if let Some(bar) = &self.bar {
+            bar.advance(self.done(), self.size());
+            return None;
+        }
         if self.told.elapsed() < QUIET {
             return None;
         }
         self.told = Instant::now();
-        let so_far = format!("{} of {}", bytes(self.offset), bytes(self.size));
+        let so_far = format!("{} of {}", bytes(self.done()), bytes(self.size()));
         Some(format!("{}: {so_far}, {}/s", self.title, bytes(self.speed())))
     }
 
     /// In bytes a second.
     fn speed(&self) -> u64 {
         let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
-        (self.offset as f64 / seconds.max(0.001)) as u64
+        (self.done() as f64 / seconds.max(0.001)) as u64
     }
 
     fn finish(self) -> Result<News, String> {
-        let how = format!("({}, {}/s)", bytes(self.size), bytes(self.speed()));
+        let how = format!("({}, {}/s)", bytes(self.size()), bytes(self.speed()));
         match self.way {
             Way::Up(_) => Ok(News::Done(format!("sent {} {how}", self.title))),
-            Way::Down(download) => match download.save() {
+            Way::Down(fetched) => match fetched.save() {
                 Ok(path) => Ok(News::Done(format!("saved {} {how}", shown(&path)))),
                 Err(why) => Err(format!("cannot fetch {}: {why}", self.title)),
             },
@@ -317,12 +323,11 @@ impl Transfer {
     }
 }
 
-impl Upload {
-    /// The part from `offset` on or, after the last, the request that sends the file.
-    fn line(&mut self, offset: u64, size: u64) -> Result<String, String> {
-        self.part = PART.min(size - offset);
-        let Upload { file, name, to, dedupe, part, .. } = self;
-        if *part == 0 {
+impl Sent {
+    /// The next part or, after the last, the request that sends the file.
+    fn line(&mut self) -> Result<String, String> {
+        let Sent { parts, file, name, to, dedupe } = self;
+        let Some(part) = parts.part() else {
             let line = match to {
                 Conversation::User(to) => {
                     json!({"request": "SEND_FILE", "to": to, "filename": name, "dedupe": dedupe})
@@ -332,26 +337,20 @@ impl Upload {
                 }
             };
             return Ok(line.to_string());
-        }
+        };
         let failed = |error| format!("cannot read it ({error}); send it again");
-        let mut content = vec![0; *part as usize];
-        file.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        let mut content = vec![0; (part.end - part.start) as usize];
+        file.seek(SeekFrom::Start(part.start)).map_err(failed)?;
         file.read_exact(&mut content).map_err(failed)?;
         let content = BASE64_STANDARD.encode(content);
-        Ok(json!({"request": "UPLOAD", "filename": name, "base64": content, "offset": offset}).to_string())
+        Ok(json!({"request": "UPLOAD", "filename": name, "base64": content, "offset": part.start})
+            .to_string())
     }
 }
 
-impl Download {
+impl Fetched {
     /// Gives the whole file its name, or the next one that nobody has.
     fn save(mut self) -> Result<PathBuf, String> {
-        let mut digest = String::with_capacity(64);
-        for byte in self.digest.finalize() {
-            write!(digest, "{byte:02x}").expect("a String takes all");
-        }
-        if self.sha256.is_some_and(|sha256| sha256 != digest) {
-            return Err("it is not what its sender sent; fetch it again".to_owned());
-        }
         for number in 0..10_000 {
             let path = numbered(&self.target, number);
             match self.part.persist_noclobber(&path) {

@@ -4,16 +4,42 @@
 
 mod chat;
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Arg, ArgMatches, Args, FromArgMatches, Parser, Subcommand};
 
 pub use chat::{ChatArgs, Conversation};
 
-use crate::config::{SETTINGS, Setting};
+use crate::{
+    config::{SETTINGS, Setting},
+    demo, serve,
+};
+
+/// The exit code when all went well.
+pub const EXIT_SUCCESS: u8 = 0;
+
+/// The exit code of what failed while running.
+pub const EXIT_FAILURE: u8 = 1;
 
 /// The exit code of a wrong configuration: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
+
+/// Does what a command line says, and returns the exit code. Its first word is the program's own name.
+#[must_use]
+pub fn run(command_line: impl IntoIterator<Item = OsString>) -> u8 {
+    match Cli::try_parse_from(command_line) {
+        Ok(cli) => match cli.command {
+            Command::Serve(args) => serve::run(&args),
+            Command::Chat(args) => crate::chat::run(&args),
+            Command::Demo => demo::run(),
+        },
+        Err(told) => {
+            // Nobody may be reading the help, or what is wrong.
+            let _ = told.print();
+            told.exit_code() as u8
+        }
+    }
+}
 
 const EXAMPLES: &str = "\
 Start here:

@@ -89,15 +89,23 @@ impl Loader {
             }
             Err(why) => {
                 let key = if name_the_key { format!("{}: ", setting.key) } else { String::new() };
-                self.problems.push(format!("{place}: {key}{raw} {why}"));
+                self.problem(&place, &format!("{key}{raw} {why}"));
             }
         }
+    }
+
+    fn problem(&mut self, place: &str, what: &str) {
+        let separator = if place.is_empty() { "" } else { ": " };
+        self.problems.push(format!("{place}{separator}{what}"));
     }
 
     fn file(&mut self, text: &str, source: &str) {
         // A byte order mark, as some editors write, is no part of the text.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let place = |offset: usize| {
+            if source.is_empty() {
+                return String::new();
+            }
             let before = &text[..offset];
             let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
             let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
@@ -107,7 +115,7 @@ impl Loader {
             Ok(document) => document,
             Err(error) => {
                 let at = place(error.span().map_or(0, |span| span.start));
-                self.problems.push(format!("{at}: this is not TOML: {}", error.message()));
+                self.problem(&at, &format!("this is not TOML: {}", error.message()));
                 return;
             }
         };
@@ -126,7 +134,7 @@ impl Loader {
                         );
                     }
                 }
-                _ if is_section => self.problems.push(format!("{at}: {name} is a section; write [{name}]")),
+                _ if is_section => self.problem(&at, &format!("{name} is a section; write [{name}]")),
                 other => self.entry(name, at, other, place(value.span().start)),
             }
         }
@@ -135,11 +143,9 @@ impl Loader {
     fn entry(&mut self, key: &str, key_place: String, value: &DeValue<'_>, value_place: String) {
         match SETTINGS.iter().find(|setting| setting.key == key) {
             Some(setting) => self.set(setting, &Raw::Toml(value), value_place, true),
-            None => self.problems.push(format!(
-                "{key_place}: unknown key \"{}\"{}",
-                key.escape_debug(),
-                advice(key)
-            )),
+            None => {
+                self.problem(&key_place, &format!("unknown key \"{}\"{}", key.escape_debug(), advice(key)));
+            }
         }
     }
 
@@ -284,6 +290,20 @@ mod tests {
             ),
         ] {
             assert_eq!(toml_error(text), error, "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_of_a_text_without_a_name_have_no_place() {
+        for (text, error) in [
+            ("lisen = 'a'", r#"unknown key "lisen"; did you mean "listen"?"#),
+            (
+                "[limits]\nusers = 0",
+                "limits.users: 0 never means unlimited here; give a whole number, e.g. 1000000",
+            ),
+            ("limits = 5", "limits is a section; write [limits]"),
+        ] {
+            assert_eq!(ServerConfig::from_toml(text, "").unwrap_err().to_string(), error);
         }
     }
 

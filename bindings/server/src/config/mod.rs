@@ -126,7 +126,7 @@ settings! {
         /// Groups a user may be in.
         groups_per_user: usize = 1_000;
 
-        /// Requests of a user that are remembered by their dedupe keys for 24 hours; beyond it the answer is "busy".
+        /// Requests of a user that are remembered by their dedupe keys for 24 hours; the oldest make room.
         dedupe_keys: usize = 100_000;
 
         /// Accounts.
@@ -158,7 +158,8 @@ settings! {
 }
 
 impl ServerConfig {
-    /// Reads a configuration file's text; what it does not set has its default. Errors name `source_name`.
+    /// Reads a configuration file's text; what it does not set has its default. Errors name `source_name` and the place in it; an empty
+    /// name leaves both out, for a text that nobody has seen.
     pub fn from_toml(text: &str, source_name: &str) -> Result<ServerConfig, ConfigError> {
         load::from_toml(text, source_name)
     }

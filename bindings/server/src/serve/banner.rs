@@ -1,12 +1,8 @@
 //! The first lines of a server: what somebody who has just started one needs to know.
 
-use std::{
-    fmt::Write,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-};
+use std::{fmt::Write, net::SocketAddr, path::Path};
 
-use crate::config::Name;
+use crate::{config::Name, server::reachable};
 
 /// What the first lines tell of.
 pub(super) struct Facts<'a> {
@@ -88,15 +84,6 @@ fn accounts(facts: &Facts<'_>) -> String {
         (0, true) => format!("{count}; the first to register becomes the admin"),
         (0, false) => format!("{count}; admin is who registers as {}", names.join(" or ")),
         _ => count,
-    }
-}
-
-/// The address by which a client on this machine reaches the server.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        other => other,
     }
 }
 

@@ -10,27 +10,26 @@ use std::{
     fmt::{Display, Write as _},
     io::{self, Write as _},
     path::{self, Path},
-    process::ExitCode,
 };
 
 use banner::{Facts, Kept, banner};
 use ready::ReadyFile;
 
 use crate::{
-    cli::{EXIT_CONFIG, ServeArgs},
+    cli::{EXIT_CONFIG, EXIT_FAILURE, EXIT_SUCCESS, ServeArgs},
     config::{self, Loaded, Registration, SETTINGS, ServerConfig, Storage},
     log,
     server::Server,
 };
 
-/// Does what `obrolan serve` was asked to do, and returns when the server has stopped.
+/// Does what `obrolan serve` was asked to do, and returns the exit code when the server has stopped.
 #[must_use]
-pub fn run(args: &ServeArgs) -> ExitCode {
+pub fn run(args: &ServeArgs) -> u8 {
     let loaded = match config::load(args.config.as_deref(), env::vars_os(), &args.flags()) {
         Ok(loaded) => loaded,
         Err(error) => {
             complain(&error);
-            return ExitCode::from(EXIT_CONFIG);
+            return EXIT_CONFIG;
         }
     };
     for warning in &loaded.warnings {
@@ -44,10 +43,10 @@ pub fn run(args: &ServeArgs) -> ExitCode {
         serve(&loaded.config)
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => EXIT_SUCCESS,
         Err(error) => {
             complain(&format_args!("obrolan: {error}"));
-            ExitCode::FAILURE
+            EXIT_FAILURE
         }
     }
 }

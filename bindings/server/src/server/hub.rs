@@ -21,7 +21,7 @@ use smol::{
 };
 
 use super::{
-    RunError,
+    Forward, RunError,
     connections::{Socket, Written},
     files::Keeper,
     now,
@@ -67,6 +67,8 @@ pub(super) struct Hub {
     /// The engine's timeout is earlier than the one waited for.
     earlier: Signal,
     waited_for: Cell<Option<Time>>,
+    /// Milliseconds by which the server's clock was put forward.
+    ahead: Cell<u64>,
     /// Readers that wait until the store has room.
     store_room: Queue,
     /// A connection is gone, or records are stored.
@@ -121,6 +123,7 @@ impl Hub {
             outputs: Signal::default(),
             earlier: Signal::default(),
             waited_for: Cell::new(None),
+            ahead: Cell::new(0),
             store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
@@ -225,9 +228,13 @@ impl Hub {
     }
 
     fn input<T>(&self, input: impl FnOnce(&mut Engine, Time) -> T) -> T {
-        let result = input(&mut self.engine.borrow_mut(), now());
+        let result = input(&mut self.engine.borrow_mut(), self.now());
         self.outputs.raise();
         result
+    }
+
+    fn now(&self) -> Time {
+        now().after(self.ahead.get())
     }
 
     fn closed(&self, conn: ConnId) {
@@ -323,7 +330,7 @@ impl Hub {
         loop {
             match socket.write(engine.outgoing(conn)) {
                 Written::Bytes(0) => return,
-                Written::Bytes(n) => engine.sent(now(), conn, n).expect("it was outgoing"),
+                Written::Bytes(n) => engine.sent(self.now(), conn, n).expect("it was outgoing"),
                 Written::Blocked => {
                     socket.blocked.set(true);
                     let hub = self.clone();
@@ -339,7 +346,7 @@ impl Hub {
                 }
                 Written::Gone => {
                     // Known to the engine, or closed by it since: either way it is over.
-                    let _ = engine.peer_closed(now(), conn, Closed::Gone);
+                    let _ = engine.peer_closed(self.now(), conn, Closed::Gone);
                     return self.closed(conn);
                 }
             }
@@ -400,7 +407,7 @@ impl Hub {
             for entry in contents.records.iter() {
                 recovery.record(Seq(entry.seq), entry.record).map_err(|e| e.to_string())?;
             }
-            recovery.start(now()).map_err(|e| e.to_string())
+            recovery.start(self.now()).map_err(|e| e.to_string())
         })()?;
         self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())?;
         if let Some(store) = &mut *self.store.borrow_mut() {
@@ -457,13 +464,24 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
         let due = async {
             match timeout {
                 Some(time) => {
-                    Timer::at(Instant::now() + Duration::from_millis(time.since(now()))).await;
+                    Timer::at(Instant::now() + Duration::from_millis(time.since(hub.now()))).await;
                     hub.input(Engine::handle_timeout);
                 }
                 None => future::pending().await,
             }
         };
         future::or(due, hub.earlier.wait()).await;
+    }
+}
+
+/// Puts the clock forward when it is told to, and says when that is done.
+pub(super) async fn clock(hub: Rc<Hub>, forward: Receiver<Forward>) {
+    while let Ok(Forward { by, done }) = forward.recv().await {
+        hub.ahead.update(|ahead| ahead.saturating_add(by.as_millis() as u64));
+        hub.input(Engine::handle_timeout);
+        hub.earlier.raise();
+        // Whoever asked may have stopped waiting.
+        let _ = done.try_send(());
     }
 }
 

@@ -14,10 +14,11 @@ mod signal;
 use std::{
     future::Future,
     io,
-    net::{SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::PathBuf,
     rc::Rc,
     thread,
+    time::Duration,
 };
 
 use obrolan::{Engine, RecoveryError, Seq, Time};
@@ -26,6 +27,7 @@ use smol::{Async, LocalExecutor, channel, future};
 use crate::{
     config::{Address, ServerConfig, Storage},
     store::{FileStore, Loaded, SqliteStore, Store, StoreError, Worker},
+    threads,
 };
 use hub::Hub;
 
@@ -35,7 +37,7 @@ use hub::Hub;
 /// use obrolan_server::{config::ServerConfig, server::Server};
 /// let config = ServerConfig::from_toml("listen = '127.0.0.1:0'\nstorage = 'memory'", "example").unwrap();
 /// let server = Server::bind(&config).unwrap().spawn().unwrap();
-/// println!("it listens on {}", server.local_addr());
+/// println!("clients on this machine reach it at {}", server.url());
 /// server.stop().unwrap();
 /// ```
 pub struct Server {
@@ -48,6 +50,14 @@ pub struct Server {
     created: bool,
     /// How many records of the store are in no snapshot.
     journal: usize,
+    forward: (channel::Sender<Forward>, channel::Receiver<Forward>),
+}
+
+/// Has the server's clock put forward.
+struct Forward {
+    by: Duration,
+    /// Told when that is done.
+    done: channel::Sender<()>,
 }
 
 /// Why a server did not start.
@@ -146,7 +156,17 @@ impl Server {
         let listen = |source| StartError::Listen { address: config.listen.clone(), source };
         let listener = TcpListener::bind(&config.listen).map_err(listen)?;
         let local_addr = listener.local_addr().map_err(listen)?;
-        Ok(Server { config: config.clone(), engine, store, files, listener, local_addr, created, journal })
+        Ok(Server {
+            config: config.clone(),
+            engine,
+            store,
+            files,
+            listener,
+            local_addr,
+            created,
+            journal,
+            forward: channel::unbounded(),
+        })
     }
 
     /// The address it is bound to.
@@ -197,6 +217,7 @@ impl Server {
                 hub.spawn(hub::answers(hub.clone(), answers));
             }
             hub.spawn(hub::stored(hub.clone(), stored));
+            hub.spawn(hub::clock(hub.clone(), self.forward.1));
             let accepting = executor.spawn(hub.clone().guard(connections::accept(hub.clone(), listener)));
             let stopped = future::or(
                 async {
@@ -217,25 +238,27 @@ impl Server {
         served
     }
 
-    /// Serves on a thread of its own, in this process.
+    /// Serves on threads of its own, in this process, whose signals they leave to others.
     ///
     /// # Errors
     /// The system has no thread to give.
     pub fn spawn(self) -> io::Result<RunningServer> {
         let local_addr = self.local_addr;
         let (stop, stopped) = channel::bounded::<()>(1);
+        let forward = self.forward.0.clone();
         let until = async move {
             // Being told and being let go are the same.
             let _ = stopped.recv().await;
         };
-        let thread = thread::Builder::new().name("obrolan".to_owned()).spawn(|| self.run(until))?;
-        Ok(RunningServer { local_addr, stop: Some(stop), thread: Some(thread) })
+        let thread = threads::spawn("obrolan", || self.run(until))?;
+        Ok(RunningServer { local_addr, forward, stop: Some(stop), thread: Some(thread) })
     }
 }
 
 /// A server in this process. Dropping it stops it.
 pub struct RunningServer {
     local_addr: SocketAddr,
+    forward: channel::Sender<Forward>,
     stop: Option<channel::Sender<()>>,
     thread: Option<thread::JoinHandle<Result<(), RunError>>>,
 }
@@ -245,6 +268,22 @@ impl RunningServer {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Where clients on this machine reach it: `obrolan://127.0.0.1:8889`, say.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("obrolan://{}", reachable(self.local_addr))
+    }
+
+    /// Puts its clock forward, and waits until all that is due by then is done. For tests of what takes days.
+    #[doc(hidden)]
+    pub fn put_forward(&self, by: Duration) {
+        let (done, is_done) = channel::bounded(1);
+        // A server that has ended has nothing that is due.
+        if self.forward.try_send(Forward { by, done }).is_ok() {
+            let _ = is_done.recv_blocking();
+        }
     }
 
     /// Stops it gracefully and waits until it has.
@@ -268,6 +307,15 @@ impl Drop for RunningServer {
             // Whoever wants to know how it went calls stop.
             let _ = thread.join();
         }
+    }
+}
+
+/// The address by which clients on this machine reach a server that listens there.
+pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
+        other => other,
     }
 }
 

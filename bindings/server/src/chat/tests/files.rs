@@ -231,7 +231,8 @@ fn visit(
     smol::block_on(async {
         let Entered { client, connection, .. } = enter(&args, false).await?;
         let backoff = Backoff::new(1, 10);
-        let start = Start { server, client, connection, backoff, conversation: None, look: PEOPLE };
+        let start =
+            Start { server, client, connection, backoff, conversation: None, look: PEOPLE, bars: None };
         Chat::new(start, screen, Input::of(lines)).run().await
     })
 }

@@ -1,0 +1,63 @@
+"""Threads for handlers that are plain functions."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Pool"]
+
+T = TypeVar("T")
+
+
+class Pool:
+    """Up to ``size`` threads, begun when they are needed.
+
+    The program does not wait for them when it ends, as it does for those of ``concurrent.futures``: a handler that hangs does not keep a
+    bot from being stopped.
+    """
+
+    def __init__(self, size: int) -> None:
+        """Begin with no thread."""
+        self._size = size
+        self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._threads = 0
+        self._free = threading.Semaphore(0)
+
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Have a thread do something, in the caller's context. To be called on one thread alone."""
+        future: Future[T] = Future()
+        context = contextvars.copy_context()
+
+        def do() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = context.run(work)
+            except BaseException as error:  # noqa: BLE001  (it is raised where the future is waited for)
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self._work.put(do)
+        if not self._free.acquire(blocking=False) and self._threads < self._size:
+            self._threads += 1
+            threading.Thread(target=self._serve, name=f"obrolan-bot-{self._threads}", daemon=True).start()
+        return future
+
+    def close(self) -> None:
+        """Let the threads end when they are done."""
+        for _ in range(self._threads):
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        while (do := self._work.get()) is not None:
+            do()
+            del do
+            self._free.release()

@@ -1,0 +1,87 @@
+"""Servers for the tests of clients and bots."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import obrolan
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OBROLAN_")}
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port: int = bound.getsockname()[1]
+        return port
+
+
+def url_of(server: str, user: str) -> str:
+    """Return the URL of a user on a server."""
+    return server.replace("obrolan://", f"obrolan://{user}:rahasia-{user}@")
+
+
+def account(server: str, user: str) -> str:
+    """Make an account, and return its URL."""
+    url = url_of(server, user)
+    obrolan.register(url)
+    return url
+
+
+class Home:
+    """An ``obrolan serve`` of its own process, which can be killed and comes back with what it has stored, at the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start it."""
+        self._folder = folder
+        self._port = free_port()
+        self.server = f"obrolan://127.0.0.1:{self._port}"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        ready = self._folder / "ready"
+        ready.unlink(missing_ok=True)
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "obrolan", "serve", "--log", "off"),
+                *("--listen", f"127.0.0.1:{self._port}"),
+                *("--data", str(self._folder / "data"), "--ready-file", str(ready)),
+            ],
+            env=ENVIRONMENT,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 30
+        while not ready.exists():
+            assert self._process.poll() is None
+            assert time.monotonic() < deadline, "the server does not get ready"
+            time.sleep(0.01)
+
+    def kill(self) -> None:
+        """End it without a warning."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait(timeout=30)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Kill it."""
+        self.kill()

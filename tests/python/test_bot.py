@@ -1,0 +1,557 @@
+"""Bots, on the server that obrolan.testing brings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+import obrolan
+import obrolan.aio
+import obrolan.turns
+from obrolan import Bot, Message, testing
+
+
+def new_bot(*, replay: bool = False, concurrency: int = 64, drain: float = 10) -> Bot:
+    return Bot("obrolan://robot@localhost", replay=replay, concurrency=concurrency, drain=drain)
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+
+
+def test_one_handler_takes_a_message(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    @bot.on_message(in_group="Room")
+    async def in_room(msg: Message) -> None:
+        await msg.reply(f"in the room: {msg.text}")
+
+    @bot.on_message(in_group=True)
+    async def in_another(msg: Message) -> None:
+        await msg.reply(f"in {msg.group}: {msg.text}")
+
+    @bot.on_message
+    async def private(msg: Message) -> None:
+        await msg.reply(f"private: {msg.text}")
+
+    @bot.on_command("/add", in_group=False)
+    async def add(msg: Message) -> None:
+        await msg.reply(str(sum(int(word) for word in msg.argument.split())))
+
+    @bot.on_file
+    async def file(msg: Message) -> None:
+        assert msg.file is not None
+        await msg.reply(f"file: {msg.file.name}")
+
+    srv = obrolan_server
+    srv.group("room", "ann", "robot")
+    srv.group("other", "ann", "robot")
+    with srv.run(bot), srv.client("ann") as ann:
+        ann.send_group("room", "a")
+        assert ann.expect("in the room: a").group == "room"
+        ann.send_group("other", "b")
+        assert ann.expect("in other: b").group == "other"
+        ann.send("robot", "c")
+        assert ann.expect("private: c").group is None
+        ann.send("robot", "/add 1 2\n3")
+        ann.expect("6")
+        ann.send_group("room", "/add 1 2")
+        ann.expect("in the room: /add 1 2")
+        ann.send("robot", "/addition")
+        ann.expect("private: /addition")
+        ann.send_file("robot", b"x", name="x.txt")
+        ann.expect("file: x.txt")
+        ann.expect_nothing()
+
+
+def test_it_hears_neither_itself_nor_what_was_before(obrolan_server: testing.Server) -> None:
+    heard: list[str] = []
+    bot, replaying = new_bot(), new_bot(replay=True)
+    for each in (bot, replaying):
+
+        @each.on_message
+        def hear(msg: Message) -> None:
+            heard.append(msg.text)
+
+    srv = obrolan_server
+    with srv.client("ann") as ann, srv.client("robot"):
+        ann.send("robot", "before")
+        with srv.run(bot):
+            bot.send("robot", "to itself").result()
+            ann.send("robot", "live")
+            until(lambda: bool(heard))
+        assert heard == ["live"]
+        heard.clear()
+        ann.send("robot", "missed")
+        with srv.run(replaying):
+            ann.send("robot", "live")
+            until(lambda: len(heard) == 2)
+        # What was before "live" was confirmed with it.
+        assert heard == ["missed", "live"]
+
+
+def test_plain_functions_run_in_a_pool(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    both = threading.Barrier(2, timeout=10)
+
+    @bot.on_message
+    def plain(msg: Message) -> None:
+        both.wait()
+        number = msg.reply(f"{msg.text}, on {threading.current_thread().name[:11]}").result()
+        assert number > msg.id
+        answer = msg.ask("and you?").result()
+        answer.reply(f"{answer.text}!")
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
+        for person in (ann, bob):
+            person.send("robot", "hi")
+        for person in (ann, bob):
+            person.expect("hi, on obrolan-bot")
+            person.expect("and you?")
+            person.send("robot", "fine")
+            person.expect("fine!")
+
+
+def test_a_conversation_goes_in_order_and_others_beside_it(obrolan_server: testing.Server) -> None:
+    bot = new_bot(concurrency=2)
+    working = most = 0
+
+    @bot.on_message
+    async def slow(msg: Message) -> None:
+        nonlocal working, most
+        working += 1
+        most = max(most, working)
+        await asyncio.sleep(0.02 if msg.text == "0" else 0)
+        await msg.reply(msg.text)
+        working -= 1
+
+    srv = obrolan_server
+    with srv.run(bot):
+        people = [srv.client(name) for name in ("ann", "bob", "carol", "dave")]
+        for number in range(20):
+            for person in people:
+                person.send("robot", str(number))
+        for person in people:
+            replies = [person.expect(str(number)) for number in range(20)]
+            assert [reply.id for reply in replies] == sorted(reply.id for reply in replies)
+    assert most == 2
+
+
+def test_a_message_is_confirmed_when_it_and_those_before_are_done(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    let = {"ann": threading.Event(), "bob": threading.Event()}
+
+    @bot.on_message
+    def wait(msg: Message) -> None:
+        let[msg.sender].wait(20)
+        msg.reply("done").result()
+
+    srv = obrolan_server
+    with srv.run(bot), srv.client("ann") as ann, srv.client("bob") as bob, srv.client("robot") as robot:
+        ann.send("robot", "first")
+        bob.send("robot", "second")
+
+        def unconfirmed() -> list[str]:
+            return [message.text for message in robot.inbox().messages]
+
+        let["bob"].set()
+        bob.expect("done")
+        assert unconfirmed() == ["first", "second"]
+        let["ann"].set()
+        ann.expect("done")
+        until(lambda: unconfirmed() == [])
+
+
+def test_a_question_and_its_answer(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    @bot.on_command("/name")
+    async def name(msg: Message) -> None:
+        first = await msg.ask("first name?")
+        last = await first.ask("last name?", timeout=60)
+        await msg.reply(f"{first.text} {last.text}")
+
+    @bot.on_message
+    async def other(msg: Message) -> None:
+        await msg.reply(f"{msg.sender} says {msg.text}")
+
+    srv = obrolan_server
+    srv.group("room", "ann", "bob", "robot")
+    with srv.run(bot), srv.client("ann") as ann, srv.client("bob") as bob:
+        ann.send_group("room", "/name")
+        bob.expect("first name?")
+        # Others go on meanwhile, and the same user elsewhere.
+        bob.send_group("room", "hm")
+        ann.expect("bob says hm")
+        ann.send("robot", "here")
+        assert ann.expect("ann says here").group is None
+        ann.send_group("room", "Ann")
+        bob.expect("last name?")
+        ann.send_group("room", "Wijaya")
+        assert bob.expect("Ann Wijaya").group == "room"
+        ann.send_group("room", "bye")
+        bob.expect("ann says bye")
+
+
+def test_a_question_without_an_answer(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    late: list[Message] = []
+
+    @bot.on_command("/name")
+    async def name(msg: Message) -> None:
+        late.append(msg)
+        try:
+            await msg.ask("name?", timeout=60)
+        except obrolan.Timeout as error:
+            await msg.reply(str(error))
+
+    @bot.on_command("/late")
+    async def too_late(_msg: Message) -> None:
+        await late[0].ask("still there?")
+
+    @bot.on_message
+    async def other(msg: Message) -> None:
+        await msg.reply(f"other: {msg.text}")
+
+    @bot.on_error
+    async def failed(msg: Message, error: Exception) -> None:
+        await msg.reply(str(error))
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "/name")
+        ann.expect("name?")
+        ann.expect_nothing()
+        obrolan_server.advance(61)
+        ann.expect("no answer came within 60 seconds")
+        ann.send("robot", "Ann")
+        ann.expect("other: Ann")
+        ann.send("robot", "/late")
+        ann.expect("the handler of this message has returned; ask before it does")
+
+
+def test_middleware_is_around_handlers(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    trace: list[str] = []
+
+    @bot.middleware
+    async def outer(msg: Message, proceed: Callable[[Message], Awaitable[object]]) -> None:
+        trace.append("in")
+        await proceed(msg)
+        trace.append("out")
+
+    @bot.middleware
+    async def no_swearing(msg: Message, proceed: Callable[[Message], Awaitable[object]]) -> None:
+        if "damn" not in msg.text:
+            await proceed(msg)
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        trace.append(msg.text)
+        await msg.reply(msg.text)
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "damn")
+        ann.send("robot", "hi")
+        ann.expect("hi")
+        until(lambda: len(trace) == 5)
+        assert trace == ["in", "out", "in", "hi", "out"]
+    with pytest.raises(obrolan.ApiMisuse, match="define it with async def"):
+        bot.middleware(lambda msg, proceed: proceed(msg))
+
+
+def test_a_handler_that_fails_is_logged_and_others_go_on(
+    obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = new_bot()
+
+    @bot.on_message
+    async def fail(msg: Message) -> None:
+        if msg.text == "fail":
+            raise KeyError("what for")
+        msg.reply("")
+        await msg.reply("fine")
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "fail")
+        ann.send("robot", "hi")
+        ann.expect("fine")
+    assert "the handler of message 1 failed" in caplog.text
+    assert "what for" in caplog.text
+
+
+def test_an_error_handler_is_told(obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture) -> None:
+    bot = new_bot()
+
+    @bot.on_message
+    def fail(msg: Message) -> None:
+        raise KeyError(msg.text)
+
+    @bot.on_error
+    def failed(msg: Message, error: Exception) -> None:
+        msg.reply(f"sorry: {error!r}").result()
+        raise ValueError("and this too")
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "x")
+        ann.expect("sorry: KeyError('x')")
+    assert "the error handler failed for message 1" in caplog.text
+
+
+def test_a_bot_that_loses_its_connection(
+    obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = new_bot()
+    states: list[obrolan.Event] = []
+
+    @bot.on(obrolan.Connected)
+    @bot.on(obrolan.Lost)
+    @bot.on(obrolan.Resumed)
+    def told(event: obrolan.Event) -> None:
+        states.append(event)
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        await msg.reply(msg.text)
+
+    srv = obrolan_server
+    with caplog.at_level(logging.INFO), srv.run(bot) as running, srv.client("ann") as ann:
+        ann.send("robot", "one")
+        ann.expect("one")
+        running.link.refuse()
+        until(lambda: len(states) == 2)
+        ann.send("robot", "two")
+        ann.expect_nothing()
+        sent = bot.send("ann", "from outside")
+        running.link.accept()
+        ann.expect("two", timeout=20)
+        ann.expect("from outside")
+        assert sent.result(20) > 0
+        running.link.drop()
+        ann.send("robot", "three")
+        ann.expect("three", timeout=20)
+        running.link.delay = 0.05
+        began = time.monotonic()
+        ann.send("robot", "four")
+        ann.expect("four", timeout=20)
+        assert time.monotonic() - began >= 0.1
+        ann.expect_nothing()
+    kinds = [type(state) for state in states]
+    assert kinds == [obrolan.Connected, *[obrolan.Lost, obrolan.Resumed] * 2]
+    assert [
+        record.getMessage().partition(";")[0] for record in caplog.records if record.name == "obrolan"
+    ] == [
+        "connected",
+        *["the server closed it", "connected again"] * 2,
+    ]
+
+
+def test_a_handler_that_blocks_does_not_break_the_connection(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    lost: list[obrolan.Event] = []
+    bot.on(obrolan.Lost)(lost.append)
+
+    @bot.on_message
+    async def block(msg: Message) -> None:
+        if msg.text == "block":
+            time.sleep(1.5)  # noqa: ASYNC251
+        await msg.reply(msg.text)
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "block")
+        for number in range(100):
+            ann.send("robot", str(number))
+        ann.expect("block", timeout=20)
+        for number in range(100):
+            ann.expect(str(number), timeout=20)
+    assert lost == []
+
+
+def test_what_is_asked_passes_messages_that_wait(
+    obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bot's own requests are answered, however many messages its handlers have not come to."""
+    monkeypatch.setattr(obrolan.turns, "MOST", 10)
+    monkeypatch.setattr(obrolan.aio, "MOST", 20)
+    bot = new_bot(concurrency=1)
+    go = threading.Event()
+
+    @bot.on_message
+    async def work(msg: Message) -> None:
+        if msg.text == "first":
+            while not go.is_set():
+                await bot.client.ping()
+                await asyncio.sleep(0.01)
+        await msg.reply(msg.text)
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "first")
+        for number in range(150):
+            ann.send("robot", str(number))
+        go.set()
+        ann.expect("first", timeout=20)
+        for number in range(150):
+            ann.expect(str(number), timeout=20)
+
+
+def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
+    bot = new_bot()
+    steps: list[int] = []
+
+    @bot.on_file
+    async def upper(msg: Message) -> None:
+        size = await msg.save_file(tmp_path / "in", progress=steps.append)
+        await msg.reply_file((tmp_path / "in").read_bytes().upper(), name="upper.txt", progress=steps.append)
+        await bot.send_file("ann", tmp_path / "in")
+        await bot.send_group_file("room", tmp_path / "in", name="group.txt")
+        await msg.reply(f"{size} bytes")
+
+    obrolan_server.group("room", "ann", "robot")
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send_file("robot", b"halo" * 1000, name="halo.txt")
+        file = ann.expect("upper.txt").file
+        assert file is not None
+        assert ann.get_file(file) == b"HALO" * 1000
+        ann.expect("in")
+        assert ann.expect("group.txt").group == "room"
+        ann.expect("4000 bytes")
+    assert sum(steps) == 8000
+
+
+def test_a_bot_that_is_stopped_lets_its_handlers_finish(obrolan_server: testing.Server) -> None:
+    bot = new_bot(replay=True)
+    begun = threading.Event()
+    asked: list[BaseException] = []
+
+    @bot.on_message
+    async def slow(msg: Message) -> None:
+        begun.set()
+        await asyncio.sleep(0.5)
+        # Nobody waits for this one, and it is sent all the same.
+        msg.reply(msg.text)
+
+    @bot.on_command("/ask")
+    async def ask(msg: Message) -> None:
+        try:
+            answer = await msg.ask("?")
+        except BaseException as error:
+            asked.append(error)
+            raise
+        await msg.reply(f"hello {answer.text}")
+
+    srv = obrolan_server
+    with srv.client("ann") as ann, srv.client("bob") as bob:
+        with srv.run(bot):
+            bob.send("robot", "/ask")
+            bob.expect("?")
+            ann.send("robot", "one")
+            ann.send("robot", "two")
+            begun.wait(20)
+            began = time.monotonic()
+        assert 0.3 < time.monotonic() - began < 5
+        assert [type(error) for error in asked] == [asyncio.CancelledError]
+        ann.expect("one")
+        ann.expect_nothing()
+        # What is not confirmed comes again, but replies that were sent are not sent again.
+        with srv.run(bot):
+            ann.expect("two")
+            bob.send("robot", "Bob")
+            bob.expect("hello Bob")
+            ann.expect_nothing()
+            bob.expect_nothing()
+
+
+def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) -> None:
+    bot = new_bot(drain=0.2)
+    begun, forever = threading.Event(), threading.Event()
+
+    @bot.on_message
+    def hang(_msg: Message) -> None:
+        begun.set()
+        forever.wait(60)
+
+    with obrolan_server.client("ann") as ann:
+        with obrolan_server.run(bot):
+            ann.send("robot", "x")
+            begun.wait(20)
+            began = time.monotonic()
+        assert time.monotonic() - began < 5
+        forever.set()
+
+
+def test_what_cannot_be(obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    bot = new_bot()
+    with pytest.raises(obrolan.ApiMisuse, match="the bot does not run"):
+        bot.send("ann", "x")
+    with pytest.raises(obrolan.ApiMisuse, match="is no command"):
+        bot.on_command("roll")
+    with pytest.raises(obrolan.ApiMisuse, match="concurrency is 0"):
+        new_bot(concurrency=0)
+    with pytest.raises(obrolan.ApiMisuse, match="does not begin with obrolan://"):
+        Bot("localhost")
+    with pytest.raises(obrolan.ApiMisuse, match="messages are handled by on_message"):
+        bot.on(Message)
+    monkeypatch.delenv("OBROLAN_URL", raising=False)
+    with pytest.raises(obrolan.ConfigError, match="OBROLAN_URL is not set; set it to"):
+        asyncio.run(Bot.from_env().serve())
+    with obrolan_server.run(bot):
+        with pytest.raises(obrolan.ApiMisuse, match="runs already"):
+            obrolan_server.run(bot)
+        with obrolan_server.client("ann") as ann:
+            ann.send("ann", "x")
+            with pytest.raises(obrolan.ApiMisuse, match="did not come to a bot"):
+                ann.expect("x").reply("y")
+
+
+def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
+    def url(name: str) -> str:
+        url = obrolan_server.url.replace("obrolan://", f"obrolan://{name}:secret99@")
+        obrolan.register(url)
+        return url
+
+    bot = Bot(url("robot"))
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        pending = msg.reply(msg.text)
+        with pytest.raises(obrolan.ApiMisuse, match="await it there"):
+            pending.result()
+        await pending
+
+    async def work() -> None:
+        async with bot, obrolan.AsyncClient(url("ann")) as ann:
+            await bot.send("ann", "hello")
+            async for event in ann:
+                if isinstance(event, Message):
+                    if event.text == "bye":
+                        break
+                    await ann.send("robot", "bye")
+        with pytest.raises(obrolan.AuthError):
+            async with Bot(url("bob").replace("secret99", "wrong-password")):
+                await asyncio.sleep(1)
+
+    asyncio.run(asyncio.wait_for(work(), 60))
+
+
+def test_a_run_changes_nothing_of_the_bot(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        await msg.reply(msg.text)
+
+    before = dict(vars(bot))
+    with obrolan_server.client("ann") as ann:
+        for name in ("robot", "somebody"):
+            with obrolan_server.run(bot, name):
+                ann.send(name, "hi")
+                assert ann.expect("hi").sender == name
+    assert vars(bot) == before

@@ -1,0 +1,151 @@
+"""What tests of bots are made of, and obrolan talk."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import obrolan
+from obrolan import Bot, Message, talk, testing
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+def test_what_came_instead_is_told(obrolan_server: testing.Server) -> None:
+    obrolan_server.group("room", "ann", "bob")
+    with obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
+        with pytest.raises(AssertionError, match=r"^bob expected 'hi' within 0.1 s; instead came: nothing$"):
+            bob.expect("hi", timeout=0.1)
+        ann.send("bob", "ho\n")
+        ann.send_group("room", "hum")
+        ann.send_file("bob", b"x", name="x.txt")
+        with pytest.raises(AssertionError) as told:
+            bob.expect(re.compile("^h[ae]"), timeout=0.1)
+        assert str(told.value) == (
+            "bob expected '^h[ae]' within 0.1 s; instead came:\n"
+            "  'ho\\n' from ann\n"
+            "  'hum' from ann in room\n"
+            "  the file 'x.txt' from ann"
+        )
+        with pytest.raises(AssertionError, match=r"bob expected nothing; there came:\n  'ho\\n' from ann"):
+            bob.expect_nothing()
+        # What was not expected then may be now, in any order.
+        assert bob.expect(re.compile("um$")).group == "room"
+        assert bob.expect("x.txt").file is not None
+        assert bob.expect("ho\n").sender == "ann"
+        bob.expect_nothing()
+
+
+def test_links_break_to_order(obrolan_server: testing.Server) -> None:
+    with obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
+        ann.link.refuse()
+        assert isinstance(ann.next_event(5), obrolan.Lost)
+        with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", ann.link.port)):
+            pass
+        bob.send("ann", "meanwhile")
+        ann.link.accept()
+        ann.link.accept()
+        ann.expect("meanwhile", timeout=10)
+        ann.link.delay = 0.05
+        began = time.monotonic()
+        ann.ping()
+        assert time.monotonic() - began >= 0.1
+        ann.link.delay = 0
+        ann.link.drop()
+        ann.ping()
+        with obrolan_server.client("carol") as carol:
+            carol.send("ann", "x" * 500_000)
+            ann.expect("x" * 500_000, timeout=10)
+
+
+def test_people_come_again_with_what_is_theirs(obrolan_server: testing.Server) -> None:
+    with obrolan_server.client("ann") as ann, obrolan_server.client("Bob") as bob:
+        ann.send("Bob", "one")
+        ann.send("Bob", "two")
+        bob.expect("two")
+        assert [user.casefold() for user in ann.list_users().names] == ["ann", "bob"]
+    with obrolan_server.client("Bob") as bob:
+        bob.expect_nothing()
+
+
+def test_the_clock_goes_forward(obrolan_server: testing.Server) -> None:
+    with obrolan_server.client("ann") as ann:
+        ann.send("ann", "today")
+        today = ann.expect("today").time
+        obrolan_server.advance(86_400)
+        ann.send("ann", "tomorrow")
+        assert 86_400 <= (ann.expect("tomorrow").time - today).total_seconds() < 86_460
+
+
+def test_a_bot_that_cannot_log_in_fails_the_test() -> None:
+    with testing.Server() as server:
+        bot = Bot("obrolan://robot@localhost")
+        with server.run(bot):
+            pass
+        server._accounts["robot"] = "wrong-password"
+        with pytest.raises(obrolan.AuthError):
+            server.run(bot)
+
+
+def test_other_settings_and_other_names() -> None:
+    with testing.Server(obrolan.Server(accounts={"min_password_length": 12})) as server:
+        with pytest.raises(obrolan.RequestError, match="weak_password"):
+            obrolan.register(server.url.replace("://", "://zoe:short@"))
+        bot = Bot.from_env("NOT_SET")
+        with server.run(bot) as running:
+            assert running.name == "bot"
+    assert Bot("obrolan://zoe:x@localhost").name == "zoe"
+
+    @bot.on_message
+    async def never(_msg: Message) -> None:
+        """Give the bot the name of this file."""
+
+    assert bot.name == "test_testing"
+
+
+def test_talk_is_a_conversation_with_a_bot(tmp_path: Path) -> None:
+    program = [sys.executable, "-m", "obrolan"]
+
+    def talk_to(bot: str, typed: str, *options: str) -> tuple[int, str, str]:
+        command = [*program, "talk", bot, *options]
+        done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    echo = str(EXAMPLES / "echo.py")
+    assert talk_to(echo, "hi\n\nthere\n") == (0, "echo: hi\necho: there\n", "")
+    assert talk_to(echo, "hi", "--as", "ann", "--group", "room") == (0, "echo: hi\n", "")
+    assert talk_to(str(EXAMPLES / "dice.py"), "/roll\n1d1\n") == (
+        0,
+        "dice: Which dice? 2d6, say.\ndice: 1 = 1\n",
+        "",
+    )
+    missing = talk_to("missing.py", "")
+    assert missing == (
+        1,
+        "",
+        "obrolan talk: missing.py is no Python file; give one that makes an obrolan.Bot\n",
+    )
+    two = tmp_path / "two.py"
+    two.write_text(
+        "import obrolan\n"
+        "one, other = obrolan.Bot.from_env(), obrolan.Bot.from_env()\n"
+        "@other.on_message\n"
+        "async def escape(msg):\n"
+        "    await msg.reply('two\\nlines \\x1b[31m')\n"
+        "    await msg.reply_file(b'x', name='x.txt')\n"
+    )
+    code, _, errors = talk_to(str(two), "")
+    assert (code, errors) == (1, f"obrolan talk: which bot? {two} has one, other; write {two}:NAME\n")
+    said = "two: two\n  lines \\x1b[31m\ntwo: sends the file x.txt (1 B)\n"
+    assert talk_to(f"{two}:other", "x") == (0, said, "")
+    assert "obrolan talk bot.py" in subprocess.check_output([*program, "--help"], text=True, timeout=60)
+
+
+def test_talk_finds_the_bot_of_a_file() -> None:
+    assert talk.load(str(EXAMPLES / "echo.py")).name == "echo"
