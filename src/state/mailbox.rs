@@ -76,9 +76,10 @@ impl Mailbox {
         InOrder { private: up_to(&self.private), group: up_to(&self.group) }
     }
 
-    /// Whether the ids grow, as a damaged snapshot's may not.
+    /// Whether the ids grow, from the first message that can be, as a damaged snapshot's may not.
     pub(super) fn is_sound(&self) -> bool {
-        self.after(MessageId(0)).is_sorted_by(|a, b| a < b)
+        let all = self.after(MessageId(0));
+        all.len() == self.len() && all.is_sorted_by(|a, b| a < b)
     }
 }
 
@@ -162,5 +163,6 @@ mod tests {
         assert!(mailbox(&[1, 4], &[2, 3]).is_sound());
         assert!(!mailbox(&[4, 1], &[2]).is_sound());
         assert!(!mailbox(&[1, 4], &[4]).is_sound());
+        assert!(!mailbox(&[1], &[0, 4]).is_sound());
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::rules::error;
 use crate::{
-    SessionId, names,
+    SessionId, Time, names,
     wire::{Code, Kind},
 };
 
@@ -59,6 +59,38 @@ pub(super) enum Next {
     Due(Vec<u8>, Value),
 }
 
+/// The content of a file may follow its line as a line of its own.
+#[derive(Default)]
+pub(super) enum Block {
+    #[default]
+    None,
+    /// It is waited for, for this line, which is answered so if it does not come until then.
+    Due(Vec<u8>, Value, Time),
+    /// It may come all the same, for a line that was answered without.
+    Late,
+}
+
+/// What a line is to a connection that may wait for a content.
+pub(super) enum Taken {
+    /// The content: this line is whole now.
+    Whole(Vec<u8>),
+    /// A content that is late, and no request.
+    Nothing,
+    /// A line like any other. What waited for its content is answered so before it.
+    Line(Option<Value>),
+}
+
+impl Block {
+    pub(super) fn take(&mut self, line: &[u8]) -> Taken {
+        match (std::mem::take(self), content(line)) {
+            (Block::Due(file, ..), Some(content)) => Taken::Whole([&*file, b" ", &*content].concat()),
+            (Block::Due(_, answer, _), None) => Taken::Line(Some(answer)),
+            (Block::Late, Some(content)) if is_base64(&content) => Taken::Nothing,
+            _ => Taken::Line(None),
+        }
+    }
+}
+
 /// Whether a line is written the classic way: its name in lower case.
 pub(super) fn is_classic(line: &[u8]) -> bool {
     let mut words = line.split(|byte| *byte == b' ').filter(|word| !word.is_empty());
@@ -67,7 +99,7 @@ pub(super) fn is_classic(line: &[u8]) -> bool {
 }
 
 /// The content of a file that comes as a line of its own, perhaps as Python writes bytes: whatever has no request's name.
-pub(super) fn content(line: &[u8]) -> Option<Vec<u8>> {
+fn content(line: &[u8]) -> Option<Vec<u8>> {
     let Ok(text) = std::str::from_utf8(line) else { return Some(line.to_vec()) };
     let name = text.split(' ').find(|word| !word.is_empty()).unwrap_or_default();
     let request = Kind::from_name(name).is_some() || ALIASES.iter().any(|(alias, _)| *alias == name);
@@ -75,7 +107,7 @@ pub(super) fn content(line: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether that may be a content which nobody waits for any more: one word of base64.
-pub(super) fn is_base64(content: &[u8]) -> bool {
+fn is_base64(content: &[u8]) -> bool {
     let base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
     !content.is_empty() && content.iter().all(base64)
 }
@@ -152,7 +184,13 @@ impl Doing {
             }
             (Doing::LogIn(_), Some("unavailable")) => failed(Kind::Register, Code::Unavailable),
             // The account is there; who is not logged in may log in later.
-            (Doing::LogIn(registered), _) => answer(Some(Kind::Register), registered.take()),
+            (Doing::LogIn(registered), _) => {
+                let mut registered = registered.take();
+                if !response["tokenid"].is_null() {
+                    registered["tokenid"] = response["tokenid"].clone();
+                }
+                answer(Some(Kind::Register), registered)
+            }
             (Doing::File(line), Some("no_such_file")) => {
                 Next::Due(std::mem::take(line), with_classic_fields(kind, response))
             }
@@ -171,7 +209,7 @@ fn failed(kind: Kind, code: Code) -> Next {
     answer(Some(kind), error(Some(kind), code))
 }
 
-/// A response with the text or the list that it repeats. The session id's other names are looked at where it is read.
+/// A response with the text or the list that it repeats, and the session id under all its names.
 pub(super) fn with_classic_fields(kind: Option<Kind>, mut response: Value) -> Value {
     let repeated = match kind {
         Some(Kind::ListGroup) if response["status"] == "OK" => Some(response["groups"].clone()),
@@ -181,6 +219,10 @@ pub(super) fn with_classic_fields(kind: Option<Kind>, mut response: Value) -> Va
     };
     if let Some(repeated) = repeated {
         response["message"] = repeated;
+    }
+    if !response["tokenid"].is_null() {
+        response["token_id"] = response["tokenid"].clone();
+        response["token"] = response["tokenid"].clone();
     }
     response
 }

@@ -4,6 +4,7 @@
 //! generators, fuzzers and kept files share one form. Everything here is for tests and changes without notice.
 
 mod classic;
+pub mod fuzz;
 mod json;
 mod model;
 mod referee;

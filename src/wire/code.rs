@@ -86,7 +86,7 @@ codes! {
     /// A limit of the server is reached; the same request may succeed later.
     Busy = "busy" => "the server is busy; try again in a moment",
     /// The store failed; nothing was changed.
-    Unavailable = "unavailable" => "the server could not store it; try again, and tell its admin if that does not help",
+    Unavailable = "unavailable" => "the server could not store or read it; try again, and tell its admin if that does not help",
 }
 
 impl Code {

@@ -1,4 +1,4 @@
-//! Random numbers for tests.
+//! Random numbers that a failed run can be repeated with.
 
 // Every test file includes this module and uses a part of it.
 #![allow(dead_code)]
@@ -8,11 +8,11 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Random numbers that a failed run can be repeated with (SplitMix64).
+/// SplitMix64.
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Always the same numbers.
+    /// The numbers of a seed.
     pub(crate) fn seeded(seed: u64) -> Random {
         Random(seed)
     }

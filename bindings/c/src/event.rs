@@ -130,7 +130,8 @@ impl From<Message> for obrolan_event {
             id,
             time: time.0,
             from: Some(to_c(from)),
-            to: Some(to).filter(|to| !to.is_empty()).map(to_c),
+            // Servers name the group there too.
+            to: Some(to).filter(|to| group.is_none() && !to.is_empty()).map(to_c),
             group: group.map(to_c),
             text,
             file,

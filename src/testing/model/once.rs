@@ -35,8 +35,11 @@ impl Model {
         held.map(|held| held.response.clone())
     }
 
-    /// Remembers a response. Of those of the same user, the oldest makes room.
+    /// Remembers a response, unless it is remembered. Of those of the same user, the oldest makes room.
     pub(super) fn remember(&mut self, config: &Config, user: usize, key: &str, now: Time, response: &Value) {
+        if self.response_to(user, key, now).is_some() {
+            return;
+        }
         self.answers.retain(|held| now.since(held.time) < DAY);
         if self.answers.iter().filter(|held| held.user == user).count() >= config.limits.dedupe_keys {
             let oldest = self.answers.iter().position(|held| held.user == user);

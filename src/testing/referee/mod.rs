@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde_json::{Value, json};
 
 use super::{
-    classic::{Doing, with_classic_fields},
+    classic::{Block, Doing, with_classic_fields},
     model::{From, Model, Pending, Reply, User},
     restart::{questions, showing},
     rules::error,
@@ -75,17 +75,6 @@ struct Conn {
     gone: bool,
     /// The store failed: what was pushed may be pushed from further back.
     replayed: bool,
-}
-
-/// The content of a file that a classic connection may send as a line of its own.
-#[derive(Default)]
-enum Block {
-    #[default]
-    None,
-    /// For this line, which is answered so if it does not come until then.
-    Due(Vec<u8>, Value, Time),
-    /// For a line that was answered without.
-    Late,
 }
 
 /// A request and its answer to come.

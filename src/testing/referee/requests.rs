@@ -1,10 +1,12 @@
 //! What peers ask, and what it leads to.
 
-use super::{Block, Call, Exchange, Referee, Subscription, Waiting};
+use serde_json::Value;
+
+use super::{Call, Exchange, Referee, Subscription, Waiting};
 use crate::{
     Answer, Seq, Ticket,
     testing::{
-        classic::{self, Doing, Next},
+        classic::{self, Block, Doing, Next, Taken},
         json,
         model::{From, Reply},
         rules::error,
@@ -86,36 +88,34 @@ impl Referee {
     }
 
     fn classic_line(&mut self, conn: usize, line: &[u8], call: Call<'_>) {
-        let content = classic::content(line);
-        match (&self.conns[conn].block, content) {
-            (Block::Due(file, ..), Some(content)) => {
-                let line = [&**file, b" ", &*content].concat();
-                self.conns[conn].block = Block::None;
-                return self.handle(conn, Doing::Plain, Next::Line(line), call);
+        match self.conns[conn].block.take(line) {
+            Taken::Nothing => {}
+            Taken::Whole(line) => self.handle(conn, Doing::Plain, Next::Line(line), call),
+            Taken::Line(due) => {
+                if let Some(answer) = due {
+                    self.without_content(conn, answer, self.made);
+                }
+                let (doing, next) = match classic::is_classic(line) {
+                    true => classic::begin(line),
+                    false => (Doing::AsItIs, Next::Line(line.to_vec())),
+                };
+                self.handle(conn, doing, next, call);
             }
-            (Block::Late, Some(content)) if classic::is_base64(&content) => {
-                self.conns[conn].block = Block::None;
-                return;
-            }
-            _ => {}
-        }
-        self.no_content_follows(conn, self.made);
-        self.conns[conn].block = Block::None;
-        if classic::is_classic(line) {
-            let (doing, next) = classic::begin(line);
-            self.handle(conn, doing, next, call);
-        } else {
-            self.handle(conn, Doing::AsItIs, Next::Line(line.to_vec()), call);
         }
     }
 
-    /// A classic request that waited for its content is answered without.
+    /// No further line comes.
     pub(super) fn no_content_follows(&mut self, conn: usize, made: Seq) {
         if let Block::Due(_, answer, _) = std::mem::take(&mut self.conns[conn].block) {
-            let kind = Some(Kind::SendFile);
-            let exchange = Exchange::answered(kind, self.gate(kind, made), answer);
-            self.expect(conn, Exchange { classic: true, ..exchange });
+            self.without_content(conn, answer, made);
         }
+    }
+
+    /// A classic request that waited for its content is answered.
+    fn without_content(&mut self, conn: usize, answer: Value, made: Seq) {
+        let kind = Some(Kind::SendFile);
+        let exchange = Exchange::answered(kind, self.gate(kind, made), answer);
+        self.expect(conn, Exchange { classic: true, ..exchange });
     }
 
     /// Time has passed: a content that has not begun to come is not waited for any longer.

@@ -17,8 +17,9 @@ use crate::{Closed, Config, Limits, Peer, Time};
 /// The formats that [`Scenario::decode`] reads, by their first byte. Kept scenarios go on to mean what they meant: whoever changes the
 /// meaning of bytes adds a format.
 ///
-/// In format 1, peers know accounts, groups and texts; in format 2 also files, history, structured requests and the classic dialect.
-pub const FORMATS: [u8; 2] = [1, 2];
+/// In format 1, peers know accounts, groups and texts; in format 2 also files, history, structured requests and the classic dialect. In
+/// format 3, they say what stands there: it is for fuzzers that know how lines look.
+pub const FORMATS: [u8; 3] = [1, 2, 3];
 
 /// A configuration and what happens under it.
 #[derive(Clone, Debug)]
@@ -72,13 +73,13 @@ impl Scenario {
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Scenario {
         let mut source = match bytes {
-            [format, rest @ ..] if FORMATS.contains(format) => Source { bytes: rest, format: *format },
-            _ => Source { bytes: &[], format: FORMATS[0] },
+            [format, rest @ ..] if FORMATS.contains(format) => Source::new(*format, rest),
+            _ => Source::new(FORMATS[0], &[]),
         };
         let config = source.config();
         let mut steps = source.crowd();
         while !source.bytes.is_empty() {
-            steps.push(source.step());
+            steps.push(if source.format < 3 { source.step() } else { source.raw_step() });
         }
         Scenario { config, steps }
     }
@@ -143,7 +144,7 @@ impl World {
         }
     }
 
-    fn with_session_ids(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn with_session_ids(&self, bytes: &[u8]) -> Vec<u8> {
         let mut written = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while let [byte, tail @ ..] = rest {

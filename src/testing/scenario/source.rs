@@ -20,13 +20,19 @@ const MONTH: u64 = 30 * 24 * 3_600_000;
 pub(super) struct Source<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) format: u8,
+    /// Who speaks, in format 3.
+    pub(super) speaker: usize,
 }
 
 fn bit(byte: u8, at: u8) -> bool {
     byte >> at & 1 == 1
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(format: u8, bytes: &'a [u8]) -> Source<'a> {
+        Source { bytes, format, speaker: 0 }
+    }
+
     pub(super) fn byte(&mut self) -> u8 {
         let (first, rest) = self.bytes.split_first().unwrap_or((&0, &[]));
         self.bytes = rest;
@@ -167,4 +173,42 @@ impl Source<'_> {
             }
         }
     }
+
+    /// A step of format 3: bytes that stand nowhere in UTF-8 are orders, with a byte each, and all others are said.
+    pub(super) fn raw_step(&mut self) -> Step {
+        let said = self.bytes.iter().take_while(|byte| **byte < ORDERS).count();
+        if said > 0 {
+            let (bytes, rest) = self.bytes.split_at(said);
+            self.bytes = rest;
+            return Step::Say { conn: self.speaker, bytes: Escaped(bytes.to_vec()) };
+        }
+        let (order, with) = (self.byte(), self.byte());
+        let pick = |from: &[usize]| from[usize::from(with) % from.len()];
+        match order {
+            0xf5 => {
+                let work = [Work::Done, Work::Done, Work::Least, Work::Failed][usize::from(with >> 6)];
+                Step::Answer { at: usize::from(with & 0x3f), work }
+            }
+            0xf6 => Step::Persist { count: pick(&[1, 2, 100]) },
+            0xf7 => Step::Read { conn: self.speaker, most: pick(&[1, 7, 60, 61, 500, 10_000]) },
+            0xf8 => {
+                self.speaker = usize::from(with % 8);
+                Step::Persist { count: 0 }
+            }
+            0xf9 => Step::Wait { ms: LONGER_WAITS[usize::from(with) % LONGER_WAITS.len()] },
+            0xfa => Step::Connect,
+            0xfb => {
+                let how = if with < 128 { Closed::Eof } else { Closed::Gone };
+                Step::End { conn: self.speaker, how }
+            }
+            0xfc => Step::Fail { count: pick(&[1, 2, 100]) },
+            0xfd => Step::Restore { found: pick(&[0, 1, 100]) },
+            0xfe => Step::Snapshot,
+            _ if with == 0xff => Step::Shutdown,
+            _ => Step::Connect,
+        }
+    }
 }
+
+/// The first byte that is an order in format 3.
+const ORDERS: u8 = 0xf5;

@@ -65,6 +65,8 @@ pub struct World {
     ready: VecDeque<usize>,
     failed: bool,
     failed_once: bool,
+    /// Messages could not be read for a subscription, and the engine may wait to try again.
+    read_failed: bool,
     snapshots: Vec<Snapshot>,
     session_ids: Vec<String>,
     happened: Vec<Happened>,
@@ -110,6 +112,7 @@ impl World {
             ready: VecDeque::new(),
             failed: false,
             failed_once: false,
+            read_failed: false,
             snapshots: Vec::new(),
             session_ids: Vec::new(),
             happened: Vec::new(),
@@ -210,6 +213,21 @@ impl World {
     #[must_use]
     pub fn snapshots(&self) -> &[Snapshot] {
         &self.snapshots
+    }
+
+    /// The first thing that did not happen in the same way in another world, as `same` sees it.
+    #[must_use]
+    pub fn first_difference(
+        &self,
+        other: &World,
+        same: impl Fn(&Happened, &Happened) -> bool,
+    ) -> Option<String> {
+        let (one, two) = (self.happened(), other.happened());
+        let at = (0..one.len().max(two.len())).find(|at| match (one.get(*at), two.get(*at)) {
+            (Some(one), Some(two)) => !same(one, two),
+            _ => true,
+        })?;
+        Some(format!("{:?}\nwhere there was\n{:?}", one.get(at), two.get(at)))
     }
 
     fn referee(&mut self, asks: &[(Ticket, Ask)], tell: impl FnOnce(&mut Referee, Call<'_>)) {

@@ -25,7 +25,7 @@ use crate::{
     random::Random,
 };
 
-/// Runs, and calls of each. With OBROLAN_TEST_SEED, there is one run, of that seed.
+/// Runs, and calls of each.
 const RUNS: u64 = 150;
 const CALLS: usize = 2000;
 
@@ -47,10 +47,7 @@ fn come_back_as_in_rust() {
     let mut functions = header::functions();
     functions.retain(|name| !has_threads(name));
     let functions: Vec<&str> = functions.iter().map(String::as_str).collect();
-    let seeds = match env::var("OBROLAN_TEST_SEED") {
-        Ok(seed) => vec![seed.parse().expect("OBROLAN_TEST_SEED is a number")],
-        Err(_) => (1..=RUNS).collect(),
-    };
+    let seeds = seeds(RUNS);
     let mut seen = BTreeSet::new();
     for seed in &seeds {
         println!("OBROLAN_TEST_SEED={seed}");
@@ -76,8 +73,16 @@ fn come_back_as_in_rust() {
     }
 }
 
-/// Whether a function is of what has threads of its own, so that no model tells what it does when: tests/c/client has those.
-fn has_threads(function: &str) -> bool {
+/// One seed for each run; with OBROLAN_TEST_SEED, there is one run, of that seed.
+pub(crate) fn seeds(runs: u64) -> Vec<u64> {
+    match env::var("OBROLAN_TEST_SEED") {
+        Ok(seed) => vec![seed.parse().expect("OBROLAN_TEST_SEED is a number")],
+        Err(_) => (1..=runs).collect(),
+    }
+}
+
+/// Whether a function is of what has threads of its own: tests/c/client/calls.rs has those.
+pub(crate) fn has_threads(function: &str) -> bool {
     let of = ["client", "server", "event", "response", "last_code"];
     of.iter().any(|of| function.strip_prefix("obrolan_").is_some_and(|name| name.starts_with(of)))
 }
@@ -164,6 +169,12 @@ impl Twin {
     }
 }
 
+/// The number of a handle that was never given out.
+pub(crate) fn made_up(random: &mut Random) -> usize {
+    let numbers = [0, 1, 0x7fff_1234_5678, usize::MAX, (1 << 63) | random.next() as usize];
+    numbers[random.below(5) as usize]
+}
+
 fn failure(code: obrolan_result, error: impl ToString) -> Failure {
     Failure { code, text: error.to_string() }
 }
@@ -212,10 +223,9 @@ impl Run {
             // Mostly the same one, so that much happens to it.
             _ => fitting.into_iter().find(|at| !matches!(self.handles[*at].1, Object::Panicked)),
         };
-        let made_up = [0, 1, 0x7fff_1234_5678, usize::MAX, (1 << 63) | self.random.next() as usize];
         let number = match at {
             Some(at) => self.handles[at].0,
-            None => self.any(&made_up),
+            None => made_up(&mut self.random),
         };
         (ptr::without_provenance_mut(number), at.filter(|at| self.handles[*at].1.is(kind)))
     }
@@ -313,7 +323,9 @@ impl Run {
     fn line(&mut self) -> Vec<u8> {
         let name = self.any(&["ann", "bob"]);
         let other = self.any(&["ann", "bob", "eve"]);
-        let line = match self.random.below(20) {
+        // Whoever never knows the password is to try it until there were too many attempts.
+        let guesses = self.wrong == 1 && self.one_in(2);
+        let line = match if guesses { 3 } else { self.random.below(20) } {
             0..=2 => format!("REGISTER {name} secret99 ID {name}"),
             3..=6 => format!("AUTH {name} {}", if self.one_in(self.wrong) { "wrong" } else { "secret99" }),
             7..=9 => format!("SEND {other} halo {}", self.random.below(100)),

@@ -7,7 +7,7 @@ use crate::header;
 
 /// What a function says of a handle that is none.
 #[derive(Debug, PartialEq)]
-enum Said {
+pub(super) enum Said {
     Code(obrolan_result),
     /// Nothing is seen of it: NULL, 0, false.
     Nothing,
@@ -24,64 +24,66 @@ fn seen<T: PartialEq>(value: T, nothing: T) -> Said {
     if value == nothing { Said::Nothing } else { Said::Something }
 }
 
-/// Every function with a handle, called with good parameters and this handle.
-fn all(handle: usize) -> Vec<(&'static str, Said)> {
-    let client = ptr::without_provenance_mut::<obrolan_client>(handle);
-    let server = ptr::without_provenance_mut::<obrolan_server>(handle);
-    let event = ptr::without_provenance_mut::<obrolan_event>(handle);
-    let response = ptr::without_provenance_mut::<obrolan_response>(handle);
-    let (x, no) = (c"x".as_ptr(), ptr::null_mut());
-    let (mut number, mut size, mut bytes) = (0, 0, ptr::null());
-    let (mut events, mut responses) = (ptr::null_mut(), ptr::null_mut());
-    let (number, size, bytes) = (&raw mut number, &raw mut size, &raw mut bytes);
-    let (events, responses) = (&raw mut events, &raw mut responses);
+const X: *const c_char = c"x".as_ptr();
+
+/// A function with a handle, called with good parameters and this handle.
+pub(super) type OfHandle = fn(usize) -> Said;
+
+/// Every function that looks at its handle, and says what it says of it.
+pub(super) fn of_handles() -> Vec<(&'static str, OfHandle)> {
     macro_rules! codes {
-        ($($function:ident($($argument:expr),*);)*) => {
-            // SAFETY: everything but the handle is there.
-            [$((stringify!($function), Said::from(#[allow(unused_unsafe)] unsafe { $function($($argument),*) }))),*]
+        ($($function:ident($handle:ident $(, $argument:expr)*);)*) => {
+            [$((stringify!($function), |handle| {
+                let $handle = ptr::without_provenance_mut(handle);
+                // SAFETY: everything but the handle is there.
+                Said::from(#[allow(unused_unsafe)] unsafe { $function($handle $(, $argument)*) })
+            })),*]
         };
     }
     macro_rules! looks {
-        ($($function:ident($($argument:expr),*) is $nothing:expr;)*) => {
-            // SAFETY: everything but the handle is there.
-            [$((stringify!($function), seen(#[allow(unused_unsafe)] unsafe { $function($($argument),*) }, $nothing))),*]
+        ($($function:ident($handle:ident $(, $argument:expr)*) is $nothing:expr;)*) => {
+            [$((stringify!($function), |handle| {
+                let $handle = ptr::without_provenance_mut(handle);
+                // SAFETY: everything but the handle is there.
+                seen(#[allow(unused_unsafe)] unsafe { $function($handle $(, $argument)*) }, $nothing)
+            })),*]
         };
     }
-    let codes = codes! {
+    let codes: [(_, OfHandle); _] = codes! {
         obrolan_client_set_timeout(client, 1);
-        obrolan_client_next(client, 0, events);
+        obrolan_client_next(client, 0, &mut ptr::null_mut());
         obrolan_client_close(client);
-        obrolan_client_send(client, x, x, number);
-        obrolan_client_send_group(client, x, x, number);
-        obrolan_client_send_file(client, x, x, None, no, number);
-        obrolan_client_send_group_file(client, x, x, None, no, number);
-        obrolan_client_send_upload(client, x, x, number);
-        obrolan_client_send_group_upload(client, x, x, number);
-        obrolan_client_upload(client, x, 0, x.cast(), 1, number);
-        obrolan_client_get_file(client, x, x, x, None, no);
-        obrolan_client_get_file_part(client, x, 0, 0, responses);
-        obrolan_client_add_group(client, x);
-        obrolan_client_join_group(client, x);
-        obrolan_client_leave_group(client, x);
-        obrolan_client_add_realm(client, x, x, 1, x);
-        obrolan_client_list_users(client, x, responses);
-        obrolan_client_list_my_groups(client, responses);
-        obrolan_client_list_group(client, x, responses);
-        obrolan_client_inbox(client, 0, responses);
+        obrolan_client_send(client, X, X, &mut 0);
+        obrolan_client_send_group(client, X, X, &mut 0);
+        obrolan_client_send_file(client, X, X, None, ptr::null_mut(), &mut 0);
+        obrolan_client_send_group_file(client, X, X, None, ptr::null_mut(), &mut 0);
+        obrolan_client_send_upload(client, X, X, &mut 0);
+        obrolan_client_send_group_upload(client, X, X, &mut 0);
+        obrolan_client_upload(client, X, 0, X.cast(), 1, &mut 0);
+        obrolan_client_get_file(client, X, X, X, None, ptr::null_mut());
+        obrolan_client_get_file_part(client, X, 0, 0, &mut ptr::null_mut());
+        obrolan_client_add_group(client, X);
+        obrolan_client_join_group(client, X);
+        obrolan_client_leave_group(client, X);
+        obrolan_client_add_realm(client, X, X, 1, X);
+        obrolan_client_list_users(client, X, &mut ptr::null_mut());
+        obrolan_client_list_my_groups(client, &mut ptr::null_mut());
+        obrolan_client_list_group(client, X, &mut ptr::null_mut());
+        obrolan_client_inbox(client, 0, &mut ptr::null_mut());
         obrolan_client_ack(client, 1);
-        obrolan_client_history(client, x, 0, 0, responses);
+        obrolan_client_history(client, X, 0, 0, &mut ptr::null_mut());
         obrolan_client_ping(client);
-        obrolan_client_help(client, x, responses);
-        obrolan_client_passwd(client, x, x);
-        obrolan_client_whoami(client, responses);
-        obrolan_client_list_realms(client, responses);
+        obrolan_client_help(client, X, &mut ptr::null_mut());
+        obrolan_client_passwd(client, X, X);
+        obrolan_client_whoami(client, &mut ptr::null_mut());
+        obrolan_client_list_realms(client, &mut ptr::null_mut());
         obrolan_client_logout(client);
-        obrolan_client_request(client, x, responses);
-        obrolan_client_post(client, x, number);
+        obrolan_client_request(client, X, &mut ptr::null_mut());
+        obrolan_client_post(client, X, &mut 0);
         obrolan_server_stop(server);
-        obrolan_response_bytes(response, bytes, size);
+        obrolan_response_bytes(response, &mut ptr::null(), &mut 0);
     };
-    let looks = looks! {
+    let looks: [(_, OfHandle); _] = looks! {
         obrolan_client_fd(client) is -1;
         obrolan_client_is_connected(client) is false;
         obrolan_server_url(server) is ptr::null();
@@ -105,29 +107,29 @@ fn all(handle: usize) -> Vec<(&'static str, Said)> {
         obrolan_response_code(response) is OBROLAN_CODE_NONE;
         obrolan_response_reason(response) is ptr::null();
         obrolan_response_data(response) is ptr::null();
-        obrolan_response_has(response, x) is false;
-        obrolan_response_text(response, x) is ptr::null();
-        obrolan_response_number(response, x) is 0;
-        obrolan_response_bool(response, x) is false;
-        obrolan_response_count(response, x) is 0;
-        obrolan_response_name(response, x, 0) is ptr::null();
+        obrolan_response_has(response, X) is false;
+        obrolan_response_text(response, X) is ptr::null();
+        obrolan_response_number(response, X) is 0;
+        obrolan_response_bool(response, X) is false;
+        obrolan_response_count(response, X) is 0;
+        obrolan_response_name(response, X, 0) is ptr::null();
         obrolan_response_json(response) is ptr::null();
+        obrolan_client_free(client) is ();
+        obrolan_server_free(server) is ();
+        obrolan_event_free(event) is ();
+        obrolan_response_free(response) is ();
     };
     codes.into_iter().chain(looks).collect()
 }
 
-/// The functions that need no handle, or never fail.
-const OTHERS: [&str; 10] = [
+/// The functions that need no handle, or have words for one that is none.
+const OTHERS: [&str; 6] = [
     "obrolan_client_open",
     "obrolan_client_open_with",
     "obrolan_client_options_default",
     "obrolan_client_register",
     "obrolan_client_last_error",
-    "obrolan_client_free",
-    "obrolan_event_free",
-    "obrolan_response_free",
     "obrolan_server_open",
-    "obrolan_server_free",
 ];
 
 #[test]
@@ -139,20 +141,17 @@ fn no_function_takes_a_handle_that_is_none() {
     let freed = freed.into_iter().chain([ann.next().0.addr()]);
     let engine = crate::engine::Engine::new(obrolan::Config::default(), [7; 32], obrolan::Time(1)).unwrap();
     for handle in [0, 1, usize::MAX, engine.handle().addr()].into_iter().chain(freed) {
-        for (function, said) in all(handle) {
+        for (function, call) in of_handles() {
+            let said = call(handle);
             let right = [Said::Code(OBROLAN_ERR_HANDLE), Said::Nothing].contains(&said);
             assert!(right, "{function} of {handle:#x}: {said:?}");
         }
         let words = c_text(obrolan_strerror(OBROLAN_ERR_HANDLE as i32));
         assert_eq!(c_text(obrolan_client_last_error(ptr::without_provenance(handle))), words);
-        obrolan_client_free(ptr::without_provenance_mut(handle));
-        obrolan_server_free(ptr::without_provenance_mut(handle));
-        obrolan_event_free(ptr::without_provenance_mut(handle));
-        obrolan_response_free(ptr::without_provenance_mut(handle));
     }
     assert_eq!(engine.connections(), 0, "it is still there");
     let called: BTreeSet<String> =
-        all(0).into_iter().map(|(name, _)| name).chain(OTHERS).map(str::to_owned).collect();
+        of_handles().into_iter().map(|(name, _)| name).chain(OTHERS).map(str::to_owned).collect();
     let prefixes = ["obrolan_client_", "obrolan_server_", "obrolan_event_", "obrolan_response_"];
     let functions = header::functions().into_iter();
     let functions: BTreeSet<String> =
@@ -160,70 +159,90 @@ fn no_function_takes_a_handle_that_is_none() {
     assert_eq!(called, functions);
 }
 
+/// A call with NULL for the parameter of that name, and everything else there.
+pub(super) type WithNull = fn(usize) -> obrolan_result;
+
+/// Every parameter that must not be NULL of a function with a client, or, with any number, of one without a handle.
+pub(super) fn with_nulls() -> Vec<(&'static str, &'static str, WithNull)> {
+    const URL: *const c_char = c"obrolan://ann:secret99@127.0.0.1:1".as_ptr();
+    macro_rules! nulls {
+        (|$client:pat_param| $($function:ident($($argument:expr),*): $name:literal;)*) => {
+            [$((stringify!($function), $name, |handle| {
+                let $client = ptr::without_provenance_mut::<obrolan_client>(handle);
+                // SAFETY: NULL is seen, and everything else is there.
+                unsafe { $function($($argument),*) }
+            })),*]
+        };
+    }
+    let nulls: [(_, _, WithNull); _] = nulls! {
+        |client|
+        obrolan_client_next(client, 0, ptr::null_mut()): "out";
+        obrolan_client_send(client, ptr::null(), X, ptr::null_mut()): "to";
+        obrolan_client_send(client, X, ptr::null(), ptr::null_mut()): "message";
+        obrolan_client_send_group(client, ptr::null(), X, ptr::null_mut()): "group";
+        obrolan_client_send_group(client, X, ptr::null(), ptr::null_mut()): "message";
+        obrolan_client_send_file(client, ptr::null(), X, None, ptr::null_mut(), ptr::null_mut()): "to";
+        obrolan_client_send_file(client, X, ptr::null(), None, ptr::null_mut(), ptr::null_mut()): "path";
+        obrolan_client_send_group_file(client, ptr::null(), X, None, ptr::null_mut(), ptr::null_mut()): "group";
+        obrolan_client_send_group_file(client, X, ptr::null(), None, ptr::null_mut(), ptr::null_mut()): "path";
+        obrolan_client_send_upload(client, ptr::null(), X, ptr::null_mut()): "to";
+        obrolan_client_send_upload(client, X, ptr::null(), ptr::null_mut()): "filename";
+        obrolan_client_send_group_upload(client, ptr::null(), X, ptr::null_mut()): "group";
+        obrolan_client_send_group_upload(client, X, ptr::null(), ptr::null_mut()): "filename";
+        obrolan_client_upload(client, ptr::null(), 0, X.cast(), 1, ptr::null_mut()): "filename";
+        obrolan_client_upload(client, X, 0, ptr::null(), 1, ptr::null_mut()): "bytes";
+        obrolan_client_get_file(client, ptr::null(), ptr::null(), X, None, ptr::null_mut()): "file_id";
+        obrolan_client_get_file(client, X, ptr::null(), ptr::null(), None, ptr::null_mut()): "path";
+        obrolan_client_get_file_part(client, ptr::null(), 0, 0, ptr::null_mut()): "file_id";
+        obrolan_client_add_group(client, ptr::null()): "group";
+        obrolan_client_join_group(client, ptr::null()): "group";
+        obrolan_client_leave_group(client, ptr::null()): "group";
+        obrolan_client_add_realm(client, ptr::null(), X, 1, ptr::null()): "name";
+        obrolan_client_add_realm(client, X, ptr::null(), 1, ptr::null()): "ip";
+        obrolan_client_history(client, ptr::null(), 0, 0, ptr::null_mut()): "with";
+        obrolan_client_passwd(client, ptr::null(), X): "old_password";
+        obrolan_client_passwd(client, X, ptr::null()): "new_password";
+        obrolan_client_request(client, ptr::null(), ptr::null_mut()): "line";
+        obrolan_client_post(client, ptr::null(), ptr::null_mut()): "line";
+    };
+    let without_handle: [(_, _, WithNull); _] = nulls! {
+        |_|
+        obrolan_client_open(ptr::null(), ptr::null(), ptr::null(), ptr::null_mut()): "url";
+        obrolan_client_open(URL, ptr::null(), ptr::null(), ptr::null_mut()): "out";
+        obrolan_client_open_with(URL, ptr::null(), ptr::null(), ptr::null(), ptr::null_mut()): "out";
+        obrolan_client_register(ptr::null(), ptr::null(), ptr::null(), X, X): "url";
+        obrolan_client_register(URL, ptr::null(), ptr::null(), ptr::null(), X): "country";
+        obrolan_client_register(URL, ptr::null(), ptr::null(), X, ptr::null()): "name";
+        obrolan_server_open(ptr::null(), ptr::null_mut()): "toml";
+        obrolan_server_open(X, ptr::null_mut()): "out";
+    };
+    nulls.into_iter().chain(without_handle).collect()
+}
+
 #[test]
 fn what_must_not_be_null_is_told_by_its_name() {
     let server = Server::in_memory();
     let ann = server.client("ann");
-    let (client, x, n) = (ann.0, c"x".as_ptr(), ptr::null());
-    let no = ptr::null_mut();
-    macro_rules! told {
-        ($($function:ident($($argument:expr),*): $name:literal;)*) => {$(
-            // SAFETY: NULL is seen, and everything else is there.
-            let told = checked(unsafe { $function($($argument),*) });
-            let null = failure(OBROLAN_ERR_ARGUMENT, concat!($name, " is NULL"));
-            assert_eq!(told, Err(null), stringify!($function));
-        )*};
-    }
-    let url = c(&server.url_of("ann"));
-    told! {
-        obrolan_client_open(n, n, n, ptr::null_mut()): "url";
-        obrolan_client_open(url.as_ptr(), n, n, ptr::null_mut()): "out";
-        obrolan_client_open_with(url.as_ptr(), n, n, ptr::null(), ptr::null_mut()): "out";
-        obrolan_client_register(n, n, n, x, x): "url";
-        obrolan_client_register(url.as_ptr(), n, n, n, x): "country";
-        obrolan_client_register(url.as_ptr(), n, n, x, n): "name";
-        obrolan_client_next(client, 0, ptr::null_mut()): "out";
-        obrolan_client_send(client, n, x, ptr::null_mut()): "to";
-        obrolan_client_send(client, x, n, ptr::null_mut()): "message";
-        obrolan_client_send_group(client, n, x, ptr::null_mut()): "group";
-        obrolan_client_send_group(client, x, n, ptr::null_mut()): "message";
-        obrolan_client_send_file(client, n, x, None, no, ptr::null_mut()): "to";
-        obrolan_client_send_file(client, x, n, None, no, ptr::null_mut()): "path";
-        obrolan_client_send_group_file(client, n, x, None, no, ptr::null_mut()): "group";
-        obrolan_client_send_group_file(client, x, n, None, no, ptr::null_mut()): "path";
-        obrolan_client_send_upload(client, n, x, ptr::null_mut()): "to";
-        obrolan_client_send_upload(client, x, n, ptr::null_mut()): "filename";
-        obrolan_client_send_group_upload(client, n, x, ptr::null_mut()): "group";
-        obrolan_client_send_group_upload(client, x, n, ptr::null_mut()): "filename";
-        obrolan_client_upload(client, n, 0, x.cast(), 1, ptr::null_mut()): "filename";
-        obrolan_client_upload(client, x, 0, ptr::null(), 1, ptr::null_mut()): "bytes";
-        obrolan_client_get_file(client, n, n, x, None, no): "file_id";
-        obrolan_client_get_file(client, x, n, n, None, no): "path";
-        obrolan_client_get_file_part(client, n, 0, 0, ptr::null_mut()): "file_id";
-        obrolan_client_add_group(client, n): "group";
-        obrolan_client_join_group(client, n): "group";
-        obrolan_client_leave_group(client, n): "group";
-        obrolan_client_add_realm(client, n, x, 1, n): "name";
-        obrolan_client_add_realm(client, x, n, 1, n): "ip";
-        obrolan_client_history(client, n, 0, 0, ptr::null_mut()): "with";
-        obrolan_client_passwd(client, n, x): "old_password";
-        obrolan_client_passwd(client, x, n): "new_password";
-        obrolan_client_request(client, n, ptr::null_mut()): "line";
-        obrolan_client_post(client, n, ptr::null_mut()): "line";
-        obrolan_server_open(n, ptr::null_mut()): "toml";
-        obrolan_server_open(x, ptr::null_mut()): "out";
+    for (function, name, call) in with_nulls() {
+        let null = failure(OBROLAN_ERR_ARGUMENT, &format!("{name} is NULL"));
+        assert_eq!(checked(call(ann.0.addr())), Err(null), "{function}");
     }
     let response = ann.request("PING").unwrap();
     let (mut bytes, mut len) = (ptr::null(), 0);
-    told! {
-        obrolan_response_bytes(response.0, ptr::null_mut(), &raw mut len): "bytes";
-        obrolan_response_bytes(response.0, &raw mut bytes, ptr::null_mut()): "len";
-    }
     // SAFETY: NULL is seen.
-    assert!(unsafe { obrolan_response_text(response.0, n) }.is_null());
+    let came = unsafe {
+        [
+            checked(obrolan_response_bytes(response.0, ptr::null_mut(), &raw mut len)),
+            checked(obrolan_response_bytes(response.0, &raw mut bytes, ptr::null_mut())),
+        ]
+    };
+    let is_null = |name: &str| Err(failure(OBROLAN_ERR_ARGUMENT, &format!("{name} is NULL")));
+    assert_eq!(came, [is_null("bytes"), is_null("len")]);
+    // SAFETY: NULL is seen.
+    assert!(unsafe { obrolan_response_text(response.0, ptr::null()) }.is_null());
     let not_utf8 = c"caf\xe9".as_ptr();
     // SAFETY: they are there, or may be left out.
-    let refused = checked(unsafe { obrolan_client_send(client, x, not_utf8, ptr::null_mut()) }).unwrap_err();
+    let refused = checked(unsafe { obrolan_client_send(ann.0, X, not_utf8, ptr::null_mut()) }).unwrap_err();
     assert_eq!(refused.code, OBROLAN_ERR_UTF8);
 }
 

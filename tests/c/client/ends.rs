@@ -66,6 +66,16 @@ fn whoever_waits_is_told_when_the_client_is_closed() {
 }
 
 #[test]
+fn a_client_that_has_ended_is_not_connected() {
+    let server = Server::in_memory();
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    assert!(obrolan_client_is_connected(ann.0) && obrolan_client_is_connected(bob.0));
+    assert_eq!(checked(obrolan_client_close(ann.0)), nothing());
+    assert!(bob.request("QUIT").unwrap().is_ok());
+    assert!(!obrolan_client_is_connected(ann.0) && !obrolan_client_is_connected(bob.0));
+}
+
+#[test]
 fn what_was_confirmed_reaches_the_server() {
     let server = Server::in_memory();
     let ann = server.client("ann");
@@ -75,6 +85,22 @@ fn what_was_confirmed_reaches_the_server() {
     drop(ann);
     let ann = Client::open(&server.url_of("ann")).unwrap();
     assert_eq!(ann.next().id(), open);
+}
+
+#[test]
+fn what_was_confirmed_too_early_is_confirmed_when_it_is_there() {
+    let server = Server::in_memory();
+    let ann = server.client("ann");
+    let first = ann.send("ann", "first").unwrap();
+    let confirm = |id| {
+        assert_eq!(checked(obrolan_client_ack(ann.0, id)), nothing());
+        assert_eq!(obrolan_client_ping(ann.0), OBROLAN_OK, "its answer comes after that to ACK");
+    };
+    confirm(first + 1);
+    let second = ann.send("ann", "second").unwrap();
+    assert_eq!((second, ann.request("INBOX").unwrap().messages()), (first + 1, vec!["second".to_owned()]));
+    confirm(second);
+    assert!(ann.request("INBOX").unwrap().messages().is_empty());
 }
 
 #[test]

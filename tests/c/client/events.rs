@@ -62,6 +62,17 @@ fn a_message_is_all_that_is_seen_of_it() {
 }
 
 #[test]
+fn a_message_to_a_group_is_to_no_user() {
+    let server = Server::in_memory();
+    let (ann, bob) = (server.client("ann"), server.client("bob"));
+    assert!(ann.request("ADD_GROUP go").unwrap().is_ok() && bob.request("JOIN_GROUP go").unwrap().is_ok());
+    let id = ann.request("SEND_GROUP go halo").unwrap().number("id");
+    let event = bob.next();
+    let texts = [Some("ann".into()), None, Some("go".into()), Some("halo".into()), None, None, None];
+    assert_eq!(seen(&event), (id, texts, [obrolan_event_time(event.0), 0, 0, 0], false));
+}
+
+#[test]
 fn what_is_posted_is_answered_as_events_in_order() {
     let server = Server::in_memory();
     let ann = server.client("ann");

@@ -1,6 +1,7 @@
 //! The client and the server in this process, as C programs see them.
 
 mod bad;
+mod calls;
 mod ends;
 mod errors;
 mod events;

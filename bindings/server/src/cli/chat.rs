@@ -10,7 +10,7 @@ use std::{
 use clap::{ArgMatches, Args, FromArgMatches, error::ErrorKind};
 use obrolan::{Password, names};
 
-use crate::{config::Address, log};
+use crate::{client::Url, config::Address, log};
 
 /// What `obrolan chat` is asked to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -167,70 +167,37 @@ struct Target {
 impl Target {
     /// Reads `[user@]host[:port]` or `obrolan://[user[:password]@]host[:port]`. Nothing at all is this machine.
     fn parse(text: &str) -> Result<Target, String> {
-        let (is_url, rest) = match text.strip_prefix("obrolan://") {
-            Some(rest) => (true, rest.strip_suffix('/').unwrap_or(rest)),
-            None if text.contains("://") => {
-                return Err(
-                    "the server's URL begins with another scheme; write obrolan://USER@HOST:PORT".to_owned()
-                );
-            }
-            None => (false, text),
-        };
-        let (who, host) = match rest.rsplit_once('@') {
-            Some((who, host)) => (Some(who), host),
-            None => (None, rest),
+        if text.contains("://") {
+            let Url { server, user, password } = Url::parse(text).map_err(|error| error.to_string())?;
+            let user = user.map(|user| name(&user)).transpose()?;
+            return Ok(Target { user, password, server });
+        }
+        let (who, host) = match text.rsplit_once('@') {
+            Some((who, host)) => (who, host),
+            None => ("", text),
         };
         let server = match host {
-            "" if !is_url => Address::default(),
+            "" => Address::default(),
             host => Address::parse(host).map_err(|why| {
                 format!("the server \"{}\" {why}; write USER@HOST or USER@HOST:PORT", log::escaped(host))
             })?,
         };
-        let (user, password) = match who {
-            None => (None, None),
-            Some(who) if is_url => match who.split_once(':') {
-                Some((user, password)) => (decoded(user), Some(decoded(password))),
-                None => (decoded(who), None),
-            },
-            // What looks like a password shall not be tried, and shown, as a part of the name.
-            Some(who) if who.contains(':') => {
-                return Err("the user before \"@\" contains \":\"; give a password with --password-file or \
-                            OBROLAN_PASSWORD, or write obrolan://USER:PASSWORD@HOST, with a \":\" in a name as %3A"
-                    .to_owned());
-            }
-            Some(who) => (Some(who.to_owned()), None),
-        };
-        if who.is_some_and(|who| !who.is_empty()) && user.as_deref().and_then(names::key).is_none() {
+        // What looks like a password shall not be tried, and shown, as a part of the name.
+        if who.contains(':') {
             return Err(
-                "the user before \"@\" is no name; names have 1 to 64 bytes without spaces and \"@\""
+                "the user before \"@\" contains \":\"; give a password with --password-file or \
+                        OBROLAN_PASSWORD, or write obrolan://USER:PASSWORD@HOST, with a \":\" in a name as %3A"
                     .to_owned(),
             );
         }
-        let password = match password {
-            None => None,
-            Some(text) => Some(text.as_deref().and_then(Password::new).ok_or(
-                "the password in the URL is empty, has control characters or a \"%\" without two hex digits; \
-                 write \"%\" as %25",
-            )?),
-        };
-        Ok(Target { user: user.filter(|user| !user.is_empty()), password, server })
+        let user = if who.is_empty() { None } else { Some(name(who)?) };
+        Ok(Target { user, password: None, server })
     }
 }
 
-/// Undoes percent-encoding; `None` if it is broken.
-fn decoded(text: &str) -> Option<String> {
-    let mut pieces = text.split('%');
-    let mut bytes = pieces.next()?.as_bytes().to_vec();
-    for piece in pieces {
-        let (hex, rest) = piece.split_at_checked(2)?;
-        // `from_str_radix` would also take a sign.
-        if !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return None;
-        }
-        bytes.push(u8::from_str_radix(hex, 16).ok()?);
-        bytes.extend_from_slice(rest.as_bytes());
-    }
-    String::from_utf8(bytes).ok()
+fn name(user: &str) -> Result<String, String> {
+    let why = "the user before \"@\" is no name; names have 1 to 64 bytes without spaces and \"@\"";
+    names::key(user).map(|_| user.to_owned()).ok_or(why.to_owned())
 }
 
 #[cfg(test)]
@@ -279,32 +246,25 @@ mod tests {
     #[test]
     fn errors_of_a_target_say_what_to_write_and_never_repeat_a_password() {
         for (text, error) in [
-            ("https://home", "the server's URL begins with another scheme"),
+            ("https://home", "the URL does not begin with obrolan://; write obrolan://USER"),
             (
                 "ann@home:99999",
                 "the server \"home:99999\" has a port that is not from 0 to 65535; write USER@HOST",
             ),
-            ("obrolan://", "the server \"\" has no host; write"),
-            ("obrolan://ann:hunter2@home:x", "the server \"home:x\" has a port that is not a number"),
+            ("obrolan://", "the URL has no host; write"),
+            ("obrolan://ann:hunter2@home:99999", "the URL has a port that is not from 0 to 65535"),
+            ("obrolan://ann:hunter2@home:x", "the URL is not one, or has characters that no URL may have"),
             (
                 "ann:hunter2@home",
                 "the user before \"@\" contains \":\"; give a password with --password-file",
             ),
             ("an n@home", "the user before \"@\" is no name"),
-            ("obrolan://:hunter2@home", "the user before \"@\" is no name"),
-            ("obrolan://ann:@home", "the password in the URL is empty"),
-            (
-                "obrolan://ann:hunter2%@home",
-                "the password in the URL is empty, has control characters or a \"%\"",
-            ),
-            (
-                "obrolan://ann:hunter2%+f@home",
-                "the password in the URL is empty, has control characters or a \"%\"",
-            ),
-            (
-                "obrolan://ann:hunter2%ff@home",
-                "the password in the URL is empty, has control characters or a \"%\"",
-            ),
+            ("obrolan://an%20n:hunter2@home", "the user before \"@\" is no name"),
+            ("obrolan://:hunter2@home", "the URL has an empty user"),
+            ("obrolan://ann:@home", "the URL has a password that is none"),
+            ("obrolan://ann:hunter2%@home", "the URL is not one, or has characters that no URL may have"),
+            ("obrolan://ann:hunter2%+f@home", "the URL is not one, or has characters that no URL may have"),
+            ("obrolan://ann:hunter2%ff@home", "the URL has a password that is none"),
         ] {
             let why = Target::parse(text).unwrap_err();
             assert!(why.starts_with(error), "{text}: {why}");

@@ -344,7 +344,8 @@ impl Client {
     /// Whether it is logged in right now.
     #[must_use]
     pub fn is_connected(&self) -> bool {
-        self.shared.lock().link == Link::Up
+        let state = self.shared.lock();
+        state.ended.is_none() && state.link == Link::Up
     }
 
     /// Ends the client, after waiting for what was asked and confirmed to be answered, `patience` at the most and only while there is a

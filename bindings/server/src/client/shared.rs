@@ -63,9 +63,10 @@ enum Purpose {
 /// Messages that the program is done with. One ACK confirms all up to an id, so one on its way is enough.
 #[derive(Default)]
 struct Confirmations {
-    wanted: u64,
-    asked: u64,
-    done: u64,
+    /// Up to which id, once the one on its way is answered.
+    wanted: Option<u64>,
+    /// Whether one is on its way.
+    asked: bool,
 }
 
 impl Shared {
@@ -185,23 +186,24 @@ impl State {
 
     /// Has all messages up to an id confirmed.
     pub(super) fn confirm(&mut self, id: u64) {
-        self.confirmations.wanted = self.confirmations.wanted.max(id);
+        self.confirmations.wanted = self.confirmations.wanted.max(Some(id));
         self.send_confirmation();
     }
 
     fn send_confirmation(&mut self) {
-        let Confirmations { wanted, asked, done } = self.confirmations;
-        if wanted > done && asked == done && self.ended.is_none() {
-            // If there is no room for it now, an answer will make some.
-            if self.request(&Call::Request(Request::Ack { id: wanted }), Purpose::Confirm).is_ok() {
-                self.confirmations.asked = wanted;
-            }
+        let Some(id) = self.confirmations.wanted else { return };
+        // If there is no room for it now, an answer will make some.
+        if !self.confirmations.asked
+            && self.ended.is_none()
+            && self.request(&Call::Request(Request::Ack { id }), Purpose::Confirm).is_ok()
+        {
+            self.confirmations = Confirmations { wanted: None, asked: true };
         }
     }
 
     /// Whether all that was asked is answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.machine.unanswered() == 0 && self.confirmations.wanted == self.confirmations.done
+        self.machine.unanswered() == 0 && self.confirmations.wanted.is_none()
     }
 
     /// What is asked goes out from here on.
@@ -262,12 +264,10 @@ impl State {
             Purpose::SignOfLife if own_ended => return Err(Lost::Gone("the session has ended".to_owned())),
             Purpose::SignOfLife => {}
             Purpose::Confirm => {
-                let Confirmations { wanted, asked, done } = &mut self.confirmations;
-                if response.is_ok() {
-                    *done = *asked;
-                } else {
+                self.confirmations.asked = false;
+                if !response.is_ok() {
                     // The messages come again when the program starts again; the next confirmation is another attempt.
-                    (*wanted, *asked) = (*done, *done);
+                    self.confirmations.wanted = None;
                 }
             }
         }

@@ -28,7 +28,9 @@ pub struct Url {
 
 /// Why a text is no [`Url`]. Shows nothing of it: it may hold a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the URL {why}; write obrolan://USER:PASSWORD@HOST:PORT, with %40 for an @ in a name or password")]
+#[error(
+    "the URL {why}; write obrolan://USER:PASSWORD@HOST:PORT, with %40 for an @ and %25 for a % in a name or password"
+)]
 pub struct UrlError {
     why: String,
 }
