@@ -136,6 +136,11 @@ impl Plan {
         }
     }
 
+    /// Whether mailboxes hold fewer messages than are sent.
+    pub(crate) fn small_mailboxes(&self) -> bool {
+        self.mailbox < 1000
+    }
+
     /// What the engine is told.
     pub(crate) fn config(&self) -> Config {
         Config {

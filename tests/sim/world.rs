@@ -193,7 +193,7 @@ impl World {
         self.come_to_rest();
         self.begin_inspection();
         self.come_to_rest();
-        self.ledger.check(self.users.len());
+        self.ledger.check(self.users.len(), self.plan.small_mailboxes());
         let disk = self.folder.disk().counts;
         Outcome {
             digest: self.trace.digest.finalize().into(),
