@@ -31,7 +31,8 @@ static void start(const char *path) {
 
 static void do_output(const obrolan_output *output) {
     int fd = 0;
-    while (output->conn != conns[fd]) fd++; /* nothing is connected to 0 */
+    while (fd < FDS && output->conn != conns[fd]) fd++; /* nothing is connected to 0 */
+    if (fd == FDS) return; /* that connection is gone already */
     switch (output->type) {
     case OBROLAN_OUTPUT_PERSIST:
         need(journal_write(&journal, output->record.data, output->record.len));
