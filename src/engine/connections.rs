@@ -21,8 +21,8 @@ pub(super) struct Connection {
     /// The session bound to it; it may have ended since.
     pub(super) session: Option<SessionNo>,
     pub(super) subscription: Option<Subscription>,
-    /// Subscriptions that ended with their sessions, and the records of that, which are not durable or were not when the next came.
-    pub(super) ended: Vec<(Seq, Subscription)>,
+    /// What its subscription was before requests changed it that wait for these records; not all of them may be waited for any more.
+    pub(super) subscribed: Vec<(Seq, Option<Subscription>)>,
     /// What the next response repeats.
     pub(super) tag: Option<Box<Tag<'static>>>,
     pub(super) dialect: Dialect,
@@ -43,6 +43,7 @@ pub(super) struct Connection {
 }
 
 /// What SUBSCRIBE set up on a connection.
+#[derive(Clone)]
 pub(super) struct Subscription {
     pub(super) user: UserNo,
     pub(super) session: SessionNo,
@@ -100,7 +101,7 @@ impl Connections {
             outbox: Outbox::default(),
             session: None,
             subscription: None,
-            ended: Vec::new(),
+            subscribed: Vec::new(),
             tag: None,
             dialect: Dialect::default(),
             waiting: false,

@@ -26,6 +26,7 @@ const EVENT: &[u8] = b"{\"event\":\"message\",";
 
 impl Engine {
     pub(super) fn subscribe(&mut self, actor: Actor, after: Option<u64>) {
+        self.keep_subscription(actor.conn, self.journal.last);
         self.unsubscribe(actor.conn);
         let user = actor.user.0 as usize;
         if self.subscribers.len() <= user {
@@ -58,25 +59,23 @@ impl Engine {
     }
 
     /// Ends the subscription of a connection, if it has one.
-    pub(super) fn unsubscribe(&mut self, conn: ConnId) -> Option<Subscription> {
-        let subscription = self.connections.get_mut(conn)?.subscription.take()?;
-        self.subscribers[subscription.user.0 as usize].retain(|other| *other != conn);
-        // What comes of it would be taken for what a later subscription of this connection reads.
-        subscription.reading.into_iter().for_each(|ticket| self.abandon(ticket));
-        Some(subscription)
+    pub(super) fn unsubscribe(&mut self, conn: ConnId) {
+        let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
+        if let Some(Subscription { user, reading, .. }) = subscription {
+            self.subscribers[user.0 as usize].retain(|other| *other != conn);
+            // What comes of it would be taken for what a later subscription of this connection reads.
+            reading.into_iter().for_each(|ticket| self.abandon(ticket));
+        }
     }
 
     /// Ends the subscriptions of a user's sessions that the next record makes be `over`.
     pub(super) fn unsubscribe_user(&mut self, user: UserNo, over: impl Fn(SessionNo) -> bool) {
-        let (durable, next) = (self.journal.durable, Seq(self.journal.last.0 + 1));
+        let next = Seq(self.journal.last.0 + 1);
         for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
             let held = self.connections.get(conn).and_then(|held| held.subscription.as_ref());
-            if held.is_some_and(|held| over(held.session))
-                && let Some(subscription) = self.unsubscribe(conn)
-                && let Some(held) = self.connections.get_mut(conn)
-            {
-                held.ended.retain(|(record, _)| *record > durable);
-                held.ended.push((next, subscription));
+            if held.is_some_and(|held| over(held.session)) {
+                self.keep_subscription(conn, next);
+                self.unsubscribe(conn);
             }
         }
     }
@@ -85,20 +84,35 @@ impl Engine {
     /// is for who is logged in.
     pub(super) fn pass_subscription(&mut self, conn: ConnId, session: SessionNo) {
         let user = self.state.session(session).expect("what is bound was looked up").user;
+        self.keep_subscription(conn, self.journal.last);
         match self.subscription(conn) {
             Some(subscription) if subscription.user == user => subscription.session = session,
-            Some(_) => drop(self.unsubscribe(conn)),
-            None => {}
+            _ => self.unsubscribe(conn),
         }
     }
 
-    /// The record `from` and those after it are lost: the subscription of a connection that the first of them ended goes on.
-    pub(super) fn subscribe_again(&mut self, conn: ConnId, from: Seq) {
+    /// Keeps what the subscription of a connection is, before it is changed by what waits for this record.
+    fn keep_subscription(&mut self, conn: ConnId, record: Seq) {
+        let durable = self.journal.durable;
+        if let Some(held) = self.connections.get_mut(conn) {
+            held.subscribed.retain(|(record, _)| *record > durable);
+            // Of several changes that wait for one record, the first knows what was before.
+            if record > durable && held.subscribed.last().is_none_or(|(last, _)| *last < record) {
+                held.subscribed.push((record, held.subscription.clone()));
+            }
+        }
+    }
+
+    /// The record `from` and those after it are lost, and so is what waited for them: the subscription of a connection is what it was.
+    pub(super) fn take_back_subscription(&mut self, conn: ConnId, from: Seq) {
         let Some(held) = self.connections.get_mut(conn) else { return };
-        let ended = std::mem::take(&mut held.ended).into_iter().find(|(record, _)| *record >= from);
-        if let (None, Some((_, subscription))) = (&held.subscription, ended) {
-            self.subscribers[subscription.user.0 as usize].push(conn);
-            held.subscription = Some(subscription);
+        let changes = std::mem::take(&mut held.subscribed);
+        if let Some((_, before)) = changes.into_iter().find(|(record, _)| *record >= from) {
+            self.unsubscribe(conn);
+            if let (Some(subscription), Some(held)) = (before, self.connections.get_mut(conn)) {
+                self.subscribers[subscription.user.0 as usize].push(conn);
+                held.subscription = Some(subscription);
+            }
         }
     }
 

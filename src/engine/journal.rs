@@ -99,10 +99,7 @@ impl Engine {
                 if taken_back.login {
                     held.session = None;
                 }
-                if taken_back.subscription {
-                    self.unsubscribe(conn);
-                }
-                self.subscribe_again(conn, from);
+                self.take_back_subscription(conn, from);
                 // A message may have waited for a later record than its own: what is left of those is sent again.
                 if let Some(first) = taken_back.message
                     && let Some(subscription) = self.subscription(conn)

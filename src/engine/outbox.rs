@@ -44,12 +44,10 @@ pub(super) enum Content {
 /// What [`Outbox::fail`] took back.
 #[derive(Default)]
 pub(super) struct TakenBack {
-    /// The oldest message that went; a later SUBSCRIBE may have read from further back.
+    /// The first message that went, of those before a SUBSCRIBE that went too: what was pushed for that is not what goes on.
     pub(super) message: Option<MessageId>,
     /// Whether a login or a RESUME was answered `unavailable`.
     pub(super) login: bool,
-    /// Whether a SUBSCRIBE was.
-    pub(super) subscription: bool,
 }
 
 enum Body {
@@ -144,12 +142,13 @@ impl Outbox {
     pub(super) fn fail(&mut self, from: Seq, durable: Seq) -> TakenBack {
         let old = std::mem::take(self);
         let mut own = &old.own[old.own_start..];
-        let mut taken_back = TakenBack::default();
+        let (mut taken_back, mut resubscribed) = (TakenBack::default(), false);
         for part in old.parts {
             let bytes = match &part.body {
                 Body::Own(len) => own.split_off(..*len).expect("own holds the bytes of its parts"),
                 Body::Shared(bytes) => bytes,
             };
+            let subscribed = |kind| kind == Kind::Subscribe && bytes.starts_with(b"{\"status\":\"OK\"");
             match (part.gate >= from, part.content, &part.body) {
                 (false, content, Body::Shared(event)) => self.share(part.gate, content, event),
                 (false, content, Body::Own(_)) => {
@@ -157,7 +156,7 @@ impl Outbox {
                 }
                 (true, Content::Answer(kind, tag), _) => {
                     taken_back.login |= matches!(kind, Kind::Auth | Kind::Resume);
-                    taken_back.subscription |= kind == Kind::Subscribe;
+                    resubscribed |= subscribed(kind);
                     self.write(Seq(0), durable, part.content, |out| {
                         Object::error(out, Some(kind), Code::Unavailable).end();
                         let end = bytes.len() - usize::from(tag) - END.len() - 1;
@@ -167,15 +166,15 @@ impl Outbox {
                 }
                 (true, Content::Classic(kind), _) => {
                     taken_back.login |= matches!(kind, Kind::Auth | Kind::Resume | Kind::Register);
-                    taken_back.subscription |= kind == Kind::Subscribe;
+                    resubscribed |= subscribed(kind);
                     self.write(Seq(0), durable, part.content, |out| {
                         classic_error(out, Some(kind), Code::Unavailable);
                     });
                 }
-                (true, Content::Message(id), _) => {
-                    taken_back.message = taken_back.message.into_iter().chain([id]).min();
+                (true, Content::Message(id), _) if !resubscribed => {
+                    taken_back.message.get_or_insert(id);
                 }
-                (true, Content::Other, _) => {}
+                (true, Content::Message(_) | Content::Other, _) => {}
             }
         }
         // What was sent of the first part was durable, so that part is there still.
@@ -254,6 +253,18 @@ mod tests {
         let unavailable = "{\"status\":\"ERROR\",\"data\":\"pesan tidak terkirim\",\"code\":\"unavailable\",\"tag\":7}\r\n\r\n";
         assert_eq!(ready(&outbox, 1), format!("neevent{unavailable}pong").as_bytes());
         assert_eq!(outbox.len(), ready(&outbox, 1).len());
+    }
+
+    #[test]
+    fn what_was_pushed_for_a_subscription_that_is_lost_is_not_sent_again() {
+        for (answer, expected) in [("OK", None), ("ERROR", Some(MessageId(3)))] {
+            let mut outbox = Outbox::default();
+            outbox.write(Seq(1), Seq(0), Content::Answer(Kind::Subscribe, 0), |out| {
+                out.extend_from_slice(format!("{{\"status\":\"{answer}\"}}\r\n\r\n").as_bytes());
+            });
+            outbox.write(Seq(1), Seq(0), Content::Message(MessageId(3)), |out| out.extend(b"event"));
+            assert_eq!(outbox.fail(Seq(1), Seq(0)).message, expected, "{answer}");
+        }
     }
 
     proptest! {

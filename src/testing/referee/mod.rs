@@ -70,11 +70,18 @@ struct Conn {
     subscription: Option<Subscription>,
     /// The session whose subscription is on, by the requests it made.
     subscribed_with: Option<u64>,
-    /// Its last SUBSCRIBE was lost with the store; it may be pushed messages all the same.
-    refused: bool,
+    /// What that was before it was changed by what waits for these records.
+    changes: Vec<(Seq, Option<u64>)>,
     gone: bool,
     /// The store failed: what was pushed may be pushed from further back.
     replayed: bool,
+}
+
+impl Conn {
+    /// Changes the subscription by what waits for a record.
+    fn subscribe_with(&mut self, session: Option<u64>, gate: Seq) {
+        self.changes.push((gate, std::mem::replace(&mut self.subscribed_with, session)));
+    }
 }
 
 /// A request and its answer to come.
@@ -117,6 +124,8 @@ impl Exchange {
         self.expected = Some(self.with_tag(answer));
         self.gate = Seq(0);
         self.opens = None;
+        self.subscribes = None;
+        self.unsubscribes = false;
     }
 }
 
@@ -181,7 +190,7 @@ impl Referee {
         if !self.failed {
             self.made = seq;
             self.history.entry(seq).or_insert_with(|| self.model.clone());
-            self.unsubscribe_ended();
+            self.unsubscribe_ended(seq);
         }
     }
 
@@ -195,6 +204,12 @@ impl Referee {
         }
         for conn in &mut self.conns {
             conn.replayed = true;
+            // What is lost, and what was answered unavailable, has changed no subscription.
+            if let Some((_, before)) =
+                std::mem::take(&mut conn.changes).iter().find(|(gate, _)| *gate > durable)
+            {
+                conn.subscribed_with = *before;
+            }
             if let Block::Due(_, answer, _) = &mut conn.block {
                 let kind = Some(Kind::SendFile);
                 *answer = with_classic_fields(kind, error(kind, Code::Unavailable));
@@ -206,7 +221,6 @@ impl Referee {
                         Some(Kind::Auth | Kind::Resume) => conn.bound = None,
                         // A classic one logs in too.
                         Some(Kind::Register) if exchange.classic => conn.bound = None,
-                        Some(Kind::Subscribe) => conn.subscribed_with = None,
                         _ => {}
                     }
                 }
@@ -230,14 +244,16 @@ impl Referee {
         for conn in &mut self.conns {
             conn.bound = conn.bound.filter(|session| self.model.sessions.contains_key(session));
         }
-        self.unsubscribe_ended();
+        self.unsubscribe_ended(seq);
     }
 
-    /// A subscription ends with its session, and stays so even if the store then loses that end.
-    fn unsubscribe_ended(&mut self) {
+    /// A subscription ends with its session.
+    fn unsubscribe_ended(&mut self, seq: Seq) {
         for conn in &mut self.conns {
-            conn.subscribed_with =
-                conn.subscribed_with.filter(|session| self.model.sessions.contains_key(session));
+            let ended = |session: &u64| !self.model.sessions.contains_key(session);
+            if conn.subscribed_with.as_ref().is_some_and(ended) {
+                conn.subscribe_with(None, seq);
+            }
         }
     }
 

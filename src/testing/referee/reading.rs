@@ -40,7 +40,6 @@ impl Referee {
         }
         if exchange.subscribes.is_some() {
             held.subscription = exchange.subscribes;
-            held.refused = value["status"] != "OK";
         }
     }
 
@@ -73,7 +72,7 @@ impl Referee {
     pub(in crate::testing) fn at_rest(&self, open: impl Fn(usize) -> bool) {
         for (at, conn) in self.conns.iter().enumerate().filter(|(_, conn)| !conn.gone) {
             assert!(conn.exchanges.is_empty(), "connection {at} waits for {}", conn.exchanges.len());
-            let on = conn.subscribed_with.is_some() && open(at) && !self.stopping && !conn.refused;
+            let on = conn.subscribed_with.is_some() && open(at) && !self.stopping;
             if let (Some(subscription), true) = (&conn.subscription, on) {
                 let confirmed = self.confirmed.get(&subscription.user).copied().unwrap_or(0);
                 let mailbox = self.model.users[subscription.user].mailbox.iter();

@@ -249,12 +249,12 @@ impl Referee {
                 let held = self.confirmed.entry(user).or_default();
                 *held = id.max(*held);
             }
-            Request::Resume { sid } => exchange.unsubscribes = self.bind(conn, self.given[sid]),
+            Request::Resume { sid } => exchange.unsubscribes = self.bind(conn, self.given[sid], call.seq),
             Request::Subscribe { after } => {
                 let session = acts.expect("it was answered OK");
                 let (user, last) = (self.model.sessions[&session].user, self.model.last_message);
                 let after = after.unwrap_or(0).min(last);
-                self.conns[conn].subscribed_with = Some(session);
+                self.conns[conn].subscribe_with(Some(session), call.seq);
                 exchange.subscribes = Some(Subscription { user, after, seen: vec![] });
             }
             _ => {}
@@ -263,13 +263,13 @@ impl Referee {
     }
 
     /// Whether that ends a subscription: it is for the user who is logged in.
-    fn bind(&mut self, conn: usize, session: u64) -> bool {
+    fn bind(&mut self, conn: usize, session: u64, gate: Seq) -> bool {
         let user = |session: &u64| self.model.sessions.get(session).map(|held| held.user);
         let held = &mut self.conns[conn];
         held.bound = Some(session);
         let Some(other) = held.subscribed_with else { return false };
         let passes = user(&other) == user(&session);
-        held.subscribed_with = passes.then_some(session);
+        held.subscribe_with(passes.then_some(session), gate);
         !passes
     }
 
@@ -302,7 +302,7 @@ impl Referee {
             let mut exchange = self.conns[conn].exchanges.pop_back().expect("it waits");
             if kind == Kind::Auth && response["status"] == "OK" {
                 exchange.opens = Some(self.model.last_number);
-                exchange.unsubscribes = self.bind(conn, self.model.last_number);
+                exchange.unsubscribes = self.bind(conn, self.model.last_number, call.seq);
             }
             let next = doing.answered(Some(kind), response);
             self.go_on(conn, exchange, doing, next, call);
