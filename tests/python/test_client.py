@@ -179,12 +179,20 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(tmp_path: Path) ->
         with obrolan.Client(ann_url, timeout=60) as ann, obrolan.Client(bob_url) as bob:
             texts: list[str] = []
             sent = [f"message {number}" for number in range(300)]
-            sender = threading.Thread(target=lambda: [ann.send("bob", text) for text in sent])
+            ahead = threading.Semaphore(20)  # so that there is something to send whenever the server is killed
+
+            def send() -> None:
+                for text in sent:
+                    ahead.acquire()
+                    ann.send("bob", text)
+
+            sender = threading.Thread(target=send, daemon=True)
             sender.start()
             for at in range(len(sent)):
                 message = next_message(bob)
                 texts.append(message.text)
                 bob.confirm(message.id)
+                ahead.release()
                 if at in {50, 150}:
                     home.kill()
                     home.start()
