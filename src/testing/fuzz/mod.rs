@@ -4,6 +4,8 @@
 mod classic;
 mod client;
 mod recovery;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use self::{

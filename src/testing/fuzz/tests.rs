@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use obrolan::testing::fuzz::TARGETS;
+use super::TARGETS;
 
 fn fuzz() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
