@@ -248,8 +248,11 @@ impl Engine {
         self.gated(conn, gate);
     }
 
-    /// A user confirmed something: the gap that was told is over.
+    /// A user confirmed something: where nothing is left of the gap that was told, the next one is told from its start.
     pub(super) fn forget_gap(&mut self, user: UserNo) {
+        if self.state.user(user).mailbox.gap() > 0 {
+            return;
+        }
         for conn in self.subscribers.get(user.0 as usize).cloned().unwrap_or_default() {
             if let Some(subscription) = self.subscription(conn) {
                 subscription.gap_told = 0;

@@ -148,9 +148,8 @@ impl Engine {
     pub(super) fn ack(&mut self, actor: Actor, id: u64) {
         let (user, up_to) = (actor.user, MessageId(id));
         let mailbox = &self.state.user(user).mailbox;
-        let confirms = mailbox.oldest().is_some_and(|oldest| oldest <= up_to) || mailbox.gap() > 0;
         // One with a dedupe key is remembered even so: its repeat must not confirm what came in between.
-        if confirms || self.once.is_some() {
+        if mailbox.has_up_to(up_to) || self.once.is_some() {
             if self.config.messages == Service::Inside {
                 self.memory.release(mailbox.up_to(up_to));
             }

@@ -16,8 +16,10 @@ use super::MessageId;
 pub(crate) struct Mailbox {
     private: VecDeque<MessageId>,
     group: VecDeque<MessageId>,
-    /// Messages of groups that had to go unread since the last confirmation.
+    /// Messages of groups that had to go unread, until one behind them all is confirmed.
     gap: u64,
+    /// The newest of these, or 0.
+    gap_end: MessageId,
 }
 
 impl Mailbox {
@@ -29,9 +31,9 @@ impl Mailbox {
     pub(super) fn push_group(&mut self, id: MessageId, limit: u64) {
         let full = self.len() as u64 >= limit;
         self.group.push_back(id);
-        if full {
-            self.group.pop_front();
+        if full && let Some(oldest) = self.group.pop_front() {
             self.gap += 1;
+            self.gap_end = oldest;
         }
     }
 
@@ -42,7 +44,15 @@ impl Mailbox {
                 *ids = VecDeque::new();
             }
         }
-        self.gap = 0;
+        // Whoever confirms less may not have been told of all that went.
+        if up_to >= self.gap_end {
+            (self.gap, self.gap_end) = (0, MessageId(0));
+        }
+    }
+
+    /// Whether it makes a difference to confirm the messages up to this one.
+    pub(crate) fn has_up_to(&self, id: MessageId) -> bool {
+        self.oldest().is_some_and(|oldest| oldest <= id) || self.gap > 0 && self.gap_end <= id
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -76,10 +86,12 @@ impl Mailbox {
         InOrder { private: up_to(&self.private), group: up_to(&self.group) }
     }
 
-    /// Whether the ids grow, from the first message that can be, as a damaged snapshot's may not.
+    /// Whether the ids grow, from the first message that can be, and a gap ends somewhere, as a damaged snapshot's may not.
     pub(super) fn is_sound(&self) -> bool {
         let all = self.after(MessageId(0));
-        all.len() == self.len() && all.is_sorted_by(|a, b| a < b)
+        all.len() == self.len()
+            && all.is_sorted_by(|a, b| a < b)
+            && (self.gap > 0) == (self.gap_end > MessageId(0))
     }
 }
 
@@ -122,7 +134,7 @@ mod tests {
 
     fn mailbox(private: &[u64], group: &[u64]) -> Mailbox {
         let ids = |ids: &[u64]| ids.iter().map(|id| MessageId(*id)).collect();
-        Mailbox { private: ids(private), group: ids(group), gap: 0 }
+        Mailbox { private: ids(private), group: ids(group), ..Mailbox::default() }
     }
 
     fn numbers(ids: InOrder<'_>) -> Vec<u64> {
@@ -147,8 +159,22 @@ mod tests {
         assert_eq!(held.gap(), 0);
         held.push_group(MessageId(5), 4);
         assert_eq!((held.gap(), numbers(held.after(MessageId(0)))), (1, vec![1, 3, 4, 5]));
-        held.confirm(MessageId(1));
-        assert_eq!(held.gap(), 0);
+        held.confirm(MessageId(2));
+        assert_eq!(held, mailbox(&[3], &[4, 5]));
+    }
+
+    #[test]
+    fn a_gap_ends_with_a_confirmation_behind_it() {
+        let mut held = mailbox(&[1, 3], &[2, 4]);
+        held.push_group(MessageId(5), 4);
+        held.push_group(MessageId(6), 4);
+        held.confirm(MessageId(3));
+        assert_eq!((held.gap(), numbers(held.after(MessageId(0)))), (2, vec![5, 6]));
+        assert!(!held.has_up_to(MessageId(3)));
+        assert!(held.has_up_to(MessageId(4)));
+        held.confirm(MessageId(4));
+        assert_eq!(held, mailbox(&[], &[5, 6]));
+        assert!(!held.has_up_to(MessageId(4)));
     }
 
     #[test]
@@ -164,5 +190,7 @@ mod tests {
         assert!(!mailbox(&[4, 1], &[2]).is_sound());
         assert!(!mailbox(&[1, 4], &[4]).is_sound());
         assert!(!mailbox(&[1], &[0, 4]).is_sound());
+        assert!(!Mailbox { gap: 1, ..mailbox(&[1], &[]) }.is_sound());
+        assert!(!Mailbox { gap_end: MessageId(1), ..mailbox(&[2], &[]) }.is_sound());
     }
 }

@@ -19,7 +19,7 @@ pub(in crate::testing) struct User {
     /// The oldest first.
     sessions: Vec<u64>,
     pub(in crate::testing) mailbox: Vec<u64>,
-    pub(in crate::testing) gap: u64,
+    pub(in crate::testing) gap: Vec<u64>,
 }
 
 #[derive(Clone)]
@@ -121,7 +121,7 @@ impl Model {
             password,
             sessions: vec![],
             mailbox: vec![],
-            gap: 0,
+            gap: vec![],
         });
         Ok(ok(Kind::Register, Value::Null))
     }

@@ -140,7 +140,7 @@ impl Model {
         let of_group = |id: &u64| matches!(self.messages[id].conversation, Where::Group(_));
         let oldest = self.users[user].mailbox.iter().position(of_group).expect("the new one is of a group");
         let dropped = self.users[user].mailbox.remove(oldest);
-        self.users[user].gap += 1;
+        self.users[user].gap.push(dropped);
         if dropped != new {
             self.let_go(dropped);
         }
@@ -200,7 +200,10 @@ impl Model {
         let (_, me) = asked.actor?;
         let user = &mut self.users[me];
         let confirmed: Vec<u64> = user.mailbox.extract_if(.., |held| *held <= up_to).collect();
-        user.gap = 0;
+        // It is told in whole until what is confirmed is behind all of it.
+        if user.gap.last().is_some_and(|newest| *newest <= up_to) {
+            user.gap.clear();
+        }
         confirmed.into_iter().for_each(|id| self.let_go(id));
         self.make_room(asked.config);
         Ok(ok(asked.kind, Value::Null))

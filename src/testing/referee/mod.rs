@@ -279,7 +279,7 @@ impl Referee {
             let from = From { now, bound: Some(session), given: &self.given, queue_full: false };
             let answers =
                 questions(&names).iter().map(|line| ask(&mut model, &config, from, line)).collect::<Vec<_>>();
-            json!({"name": name, "password": password, "gap": gap, "answers": answers})
+            json!({"name": name, "password": password, "gap": gap.len(), "answers": answers})
         });
         let users: Vec<Value> = users.collect();
         Some(json!({"sessions": sessions, "users": users, "realms": realms}))
