@@ -3,7 +3,7 @@
 use super::{ConnId, Engine, dispatch::Actor};
 use crate::{
     secret::SessionId,
-    state::{Record, SessionNo},
+    state::{Record, SessionNo, UserNo},
     time::Time,
     wire::Code,
 };
@@ -18,7 +18,7 @@ impl Engine {
         let session = session.ok_or(Code::NoSession)?;
         let held = self.state.session(session).ok_or(Code::NoSession)?;
         let user = held.user;
-        if self.now > self.session_end(held.used) {
+        if self.now > self.session_end(held.used) && !self.is_subscribed(session, user) {
             return Err(Code::NoSession);
         }
         if self.now.since(held.used) > self.use_interval() {
@@ -30,6 +30,14 @@ impl Engine {
     /// Uses of a session this soon after one another are one record.
     fn use_interval(&self) -> u64 {
         (self.config.limits.session_idle / 8).min(3_600_000)
+    }
+
+    /// Whether messages are pushed for a session. That is a use of it: a client that only listens is not cut off.
+    fn is_subscribed(&self, session: SessionNo, user: UserNo) -> bool {
+        let conns = self.subscribers.get(user.0 as usize).map_or(&[][..], Vec::as_slice);
+        let subscriptions =
+            conns.iter().filter_map(|conn| self.connections.get(*conn)?.subscription.as_ref());
+        subscriptions.into_iter().any(|subscription| subscription.session == session)
     }
 
     /// When a session whose last recorded use was then ends: never before it was unused for the whole time.
@@ -47,7 +55,12 @@ impl Engine {
             && let Some((used, session)) = self.state.stalest_session()
             && self.now > self.session_end(used)
         {
-            self.end_session(session);
+            let user = self.state.session(session).expect("it is one of the sessions").user;
+            if self.is_subscribed(session, user) {
+                self.commit(&Record::SessionUsed { session, time: self.now });
+            } else {
+                self.end_session(session);
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Accounts and sessions.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Asked, From, Model, Pending, Reply};
@@ -43,7 +45,7 @@ impl Model {
         };
         let session = session.ok_or(Code::NoSession)?;
         let held = self.sessions.get_mut(&session).ok_or(Code::NoSession)?;
-        if from.now > session_end(config, held.used) {
+        if from.now > session_end(config, held.used) && !from.subscribed.contains(&session) {
             return Err(Code::NoSession);
         }
         if from.now.since(held.used) > use_interval(config) {
@@ -52,12 +54,15 @@ impl Model {
         Ok((session, held.user))
     }
 
-    /// Ends the sessions and drops the uploads that were unused for too long.
-    pub(in crate::testing) fn end_unused(&mut self, config: &Config, now: Time) {
+    /// Ends the sessions and drops the uploads that were unused for too long. To be pushed messages is to use a session.
+    pub(in crate::testing) fn end_unused(&mut self, config: &Config, now: Time, subscribed: &BTreeSet<u64>) {
         self.drop_unused_uploads(now);
         let over = self.sessions.iter().filter(|(_, held)| now > session_end(config, held.used));
         for session in over.map(|(session, _)| *session).collect::<Vec<_>>() {
-            self.end_session(session);
+            match self.sessions.get_mut(&session) {
+                Some(held) if subscribed.contains(&session) => held.used = now,
+                _ => self.end_session(session),
+            }
         }
     }
 

@@ -10,7 +10,7 @@ mod messages;
 mod once;
 mod realms;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -165,6 +165,8 @@ pub(super) struct From<'a> {
     pub(super) bound: Option<u64>,
     /// The session ids that were given out.
     pub(super) given: &'a BTreeMap<String, u64>,
+    /// The sessions that messages are pushed for.
+    pub(super) subscribed: &'a BTreeSet<u64>,
     /// Whether as many passwords are worked on as may be.
     pub(super) queue_full: bool,
 }

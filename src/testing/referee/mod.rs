@@ -3,7 +3,7 @@
 mod reading;
 mod requests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -73,6 +73,7 @@ struct Conn {
     /// What that was before it was changed by what waits for these records.
     changes: Vec<(Seq, Option<u64>)>,
     gone: bool,
+    closed: bool,
     /// The store failed: what was pushed may be pushed from further back.
     replayed: bool,
 }
@@ -161,6 +162,10 @@ impl Referee {
         self.conns[conn].gone = true;
     }
 
+    pub(super) fn closed(&mut self, conn: usize) {
+        self.conns[conn].closed = true;
+    }
+
     pub(super) fn stopping(&mut self) {
         self.stopping = true;
         for conn in 0..self.conns.len() {
@@ -180,10 +185,17 @@ impl Referee {
     /// Time passed.
     pub(super) fn waited(&mut self, call: Call<'_>) {
         if !self.failed {
-            self.model.end_unused(&self.config, call.now);
+            let subscribed = self.subscribed();
+            self.model.end_unused(&self.config, call.now, &subscribed);
         }
         self.give_up_contents(call);
         self.called(call.seq);
+    }
+
+    /// The sessions that messages are pushed for.
+    fn subscribed(&self) -> BTreeSet<u64> {
+        let open = self.conns.iter().filter(|conn| !conn.gone && !conn.closed);
+        open.filter_map(|conn| conn.subscribed_with).collect()
     }
 
     fn called(&mut self, seq: Seq) {
@@ -262,7 +274,8 @@ impl Referee {
         let mut model = self.history.get(&seq)?.clone();
         let config = Config { messages: Service::Inside, files: Service::Inside, ..showing(&self.config) };
         model.restart(&config);
-        model.end_unused(&config, now);
+        let nobody = BTreeSet::new();
+        model.end_unused(&config, now, &nobody);
         let holder = |id: &String| {
             let session = self.given.get(id).and_then(|session| model.sessions.get(session));
             session.map(|session| model.users[session.user].name.clone())
@@ -276,7 +289,8 @@ impl Referee {
         let users = users.iter().map(|(name, at)| {
             let User { password, gap, .. } = model.users[*at].clone();
             let session = model.open_session(*at, now);
-            let from = From { now, bound: Some(session), given: &self.given, queue_full: false };
+            let (given, subscribed) = (&self.given, &nobody);
+            let from = From { now, bound: Some(session), given, subscribed, queue_full: false };
             let answers =
                 questions(&names).iter().map(|line| ask(&mut model, &config, from, line)).collect::<Vec<_>>();
             json!({"name": name, "password": password, "gap": gap.len(), "answers": answers})

@@ -238,7 +238,8 @@ impl Referee {
         let queue_full = passwords >= self.config.limits.password_queue;
         let bound = self.conns[conn].bound;
         let acts = line.session.map_or(bound, |text| self.given.get(text).copied());
-        let from = From { now: call.now, bound, given: &self.given, queue_full };
+        let subscribed = &self.subscribed();
+        let from = From { now: call.now, bound, given: &self.given, subscribed, queue_full };
         let reply = self.model.request(&self.config, from, line, dedupe);
         if !matches!(&reply, Reply::Now(response) if response["status"] == "OK") {
             return reply;

@@ -279,6 +279,7 @@ impl World {
                 Output::Close { conn, reason } => {
                     let conn = number(conn);
                     assert!(self.remotes[conn].closed.replace(reason).is_none(), "closed twice");
+                    self.referee.iter_mut().for_each(|referee| referee.closed(conn));
                     Happened::Closed(conn, reason)
                 }
                 Output::Ask { ticket, ask } => {
