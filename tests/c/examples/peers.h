@@ -80,12 +80,11 @@ static void read_from(int fd) {
     ssize_t got = recv(fd, bytes, sizeof bytes, MSG_PEEK); /* what is not taken stays there */
     if (got > 0) {
         OK(obrolan_engine_receive(engine, now(), conns[fd], bytes, (size_t)got, &taken, &more));
-        need(recv(fd, bytes, taken, 0) == (ssize_t)taken);
+        got = recv(fd, bytes, taken, 0); /* fails where the peer has reset the connection meanwhile */
     } else if (got == 0)
         OK(obrolan_engine_peer_closed(engine, now(), conns[fd], OBROLAN_CLOSED_EOF));
-    else if (errno != EAGAIN)
-        gone(fd);
-    if (got >= 0 && !more) polled[fd].events &= ~POLLIN;
+    if (got < 0 && errno != EAGAIN) gone(fd);
+    else if (got >= 0 && !more) polled[fd].events &= ~POLLIN;
 }
 
 static void write_to(int fd) {

@@ -11,6 +11,7 @@
 #include "peers.h"
 
 static struct journal journal;
+static uint64_t written; /* the last record that is not synced yet, or 0 */
 static volatile sig_atomic_t stopping;
 
 static void stop(int number) { stopping = number; }
@@ -33,41 +34,35 @@ static void do_output(const obrolan_output *output) {
     int fd = 0;
     while (fd < FDS && output->conn != conns[fd]) fd++; /* nothing is connected to 0 */
     if (fd == FDS) return; /* that connection is gone already */
-    switch (output->type) {
-    case OBROLAN_OUTPUT_PERSIST:
+    if (output->type == OBROLAN_OUTPUT_PERSIST)
         need(journal_write(&journal, output->record.data, output->record.len));
-        break;
-    case OBROLAN_OUTPUT_WRITABLE:
+    else if (output->type == OBROLAN_OUTPUT_WRITABLE)
         polled[fd].events |= POLLOUT;
-        break;
-    case OBROLAN_OUTPUT_READABLE:
+    else if (output->type == OBROLAN_OUTPUT_READABLE)
         polled[fd].events |= POLLIN;
-        break;
-    case OBROLAN_OUTPUT_CLOSE:
+    else if (output->type == OBROLAN_OUTPUT_CLOSE)
         forget(fd);
-        break;
-    default: /* what a log would tell */
-        break;
+}
+
+/* Does all that the engine wants. After every call: it may have let a connection go. */
+static void do_outputs(void) {
+    for (;;) {
+        const obrolan_output *output;
+        OK(obrolan_engine_next_output(engine, &output));
+        if (output == NULL) return;
+        if (output->seq > 0) written = output->seq;
+        do_output(output);
     }
 }
 
-/* Does all that the engine wants. What it wants written is synced once, however much it is. */
-static void do_outputs(void) {
-    uint64_t written;
-    do {
+/* Syncs what was written once, however much it is; then its answers leave. */
+static void make_durable(void) {
+    while (written > 0) {
+        need(journal_sync(&journal));
+        OK(obrolan_engine_persisted(engine, now(), written));
         written = 0;
-        for (;;) {
-            const obrolan_output *output;
-            OK(obrolan_engine_next_output(engine, &output));
-            if (output == NULL) break;
-            if (output->seq > 0) written = output->seq;
-            do_output(output);
-        }
-        if (written > 0) {
-            need(journal_sync(&journal));
-            OK(obrolan_engine_persisted(engine, now(), written));
-        }
-    } while (written > 0);
+        do_outputs();
+    }
 }
 
 int main(int argc, char **argv) {
@@ -84,15 +79,18 @@ int main(int argc, char **argv) {
         due = due < time ? 0 : due - time;
         poll(polled, FDS, due < 1000 ? (int)due : 1000);
         OK(obrolan_engine_handle_timeout(engine, now()));
+        do_outputs();
         for (int fd = 0; fd < FDS; fd++) {
             if (polled[fd].revents && fd == listener) {
                 accept_from(listener);
             } else if (polled[fd].revents) {
                 if (polled[fd].revents & POLLOUT) write_to(fd);
+                do_outputs();
                 if (polled[fd].revents & ~POLLOUT) read_from(fd);
+                do_outputs();
             }
         }
-        do_outputs();
+        make_durable();
     }
     obrolan_engine_free(engine);
     return 0;

@@ -141,6 +141,30 @@ fn the_server_chats_under_valgrind() {
     chat(|| valgrind(&program), program.parent().unwrap());
 }
 
+/// Connections end in the middle of what is said and answered, many at a time.
+#[test]
+fn the_server_outlives_its_connections() {
+    let program = built("server", "outlives", Language::C11, &["-O2"]);
+    let server = Server::start(Command::new(&program), &program.with_file_name("journal"));
+    let mut ann = server.client();
+    let end = |last: &[u8]| {
+        let mut client = server.client();
+        client.write(b"PING\n").unwrap();
+        client.stream().peek(&mut [0]).unwrap();
+        // What is not read by now makes the system reset the connection, behind these last words or before them.
+        let _ = client.write(last);
+    };
+    // So much that the engine still has it in hand when the reset comes.
+    let much = "PING\n".repeat(10_000);
+    thread::scope(|scope| {
+        for last in [&much, "PING\nQUIT\n", "PI"] {
+            scope.spawn(|| (0..300).for_each(|_| end(last.as_bytes())));
+        }
+    });
+    ann.ping();
+    assert!(server.stop().success());
+}
+
 /// Kills the server again and again while two people write to a third, tears the end of its journal, and looks whether all is there that
 /// was answered OK.
 #[test]
