@@ -74,3 +74,23 @@ impl State {
         check(self.files.insert(id, file).is_none(), "holds a file twice")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::tests::state;
+
+    #[test]
+    fn a_file_is_of_users_in_order() {
+        let add = |sender, recipients: &[u32]| {
+            let recipients = recipients.iter().map(|user| UserNo(*user)).collect();
+            state()
+                .add_file(MessageId(9), File { sha256: [0; 32], size: 1, sender: UserNo(sender), recipients })
+        };
+        assert_eq!(add(0, &[0, 1]), Ok(()));
+        assert_eq!(add(0, &[0, 2]), Err(Inconsistent("holds a file to an unknown user")));
+        assert_eq!(add(0, &[1, 0]), Err(Inconsistent("holds a file to users out of order")));
+        assert_eq!(add(0, &[1, 1]), Err(Inconsistent("holds a file to users out of order")));
+        assert_eq!(add(2, &[1]), Err(Inconsistent("holds a file from an unknown user")));
+    }
+}

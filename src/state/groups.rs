@@ -133,3 +133,20 @@ impl State {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_users_in_order() {
+        let group = |members: &[u32]| {
+            let members = members.iter().map(|user| Member { user: UserNo(*user), since: MessageId(0) });
+            Group { name: "g".into(), owner: UserNo(0), members: members.collect(), last: MessageId(0) }
+        };
+        assert!(group(&[0, 1, 3]).is_sound(4));
+        for damaged in [&[][..], &[0, 4], &[1, 0], &[1, 1]] {
+            assert!(!group(damaged).is_sound(4), "{damaged:?}");
+        }
+    }
+}

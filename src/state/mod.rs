@@ -10,6 +10,8 @@ mod mailbox;
 mod record;
 mod sessions;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod users;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -111,3 +111,73 @@ impl State {
         Ok(state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        state::tests::{bytes, state},
+        time::Time,
+    };
+
+    const KEY: HashKey = HashKey(3, 4);
+
+    #[test]
+    fn what_thaws_is_what_was_frozen() {
+        let whole = bytes(&state());
+        let state = State::thaw(postcard::from_bytes(&whole).unwrap(), KEY).unwrap();
+        assert_eq!(bytes(&state), whole);
+        assert_eq!(
+            (state.find_user("ANN"), state.find_group("Keluarga")),
+            (Some(UserNo(0)), Some(GroupNo(0)))
+        );
+        assert_eq!(state.stalest_session(), Some((Time(2), SessionNo(0))));
+        assert_eq!(state.last_between(UserNo(1), UserNo(0)), MessageId(2));
+        assert!(state.answered(UserNo(0), "key", Time(6)).is_some());
+    }
+
+    #[test]
+    fn a_damaged_snapshot_says_what_it_holds() {
+        type Damage = fn(&mut Thawing);
+        let damages: [(Damage, &str); 24] = [
+            (|all| all.next_session.0 = MOST, "counts more than can be"),
+            (|all| all.next_group.0 = MOST, "counts more than can be"),
+            (|all| all.last_message.0 = MOST, "counts more than can be"),
+            (|all| all.users[0].name = " ".into(), "holds a name that is none"),
+            (|all| all.users[0].name = "BOB".into(), "holds a user twice"),
+            (|all| all.last_message.0 = 1, "holds a message to come"),
+            (|all| all.groups[0].1.name = " ".into(), "holds a name that is none"),
+            (|all| all.next_group.0 = 0, "holds a group of no users"),
+            (|all| all.groups.push(all.groups[0].clone()), "holds a group twice"),
+            (|all| all.next_session.0 = 1, "holds a session to come"),
+            (|all| all.sessions[0].1.user.0 = 1, "holds a session of no user"),
+            (|all| all.sessions[0].1.user.0 = 2, "holds a session of no user"),
+            (|all| all.sessions[0].1.digest = all.sessions[1].1.digest, "holds a session twice"),
+            (|all| all.sessions.push(all.sessions[0].clone()), "holds a session twice"),
+            (|all| drop(all.sessions.remove(0)), "holds a user of no session"),
+            (|all| all.users[0].sessions.push(SessionNo(0)), "holds a user of no session"),
+            (|all| all.users[0].groups.push(GroupNo(1)), "holds a user in no group"),
+            (|all| all.users[1].groups.push(GroupNo(0)), "holds a user in no group"),
+            (|all| all.realms[0].name = " ".into(), "holds a name that is none"),
+            (|all| all.answered[0].user.0 = 2, "is by an unknown user"),
+            (|all| all.answered.push(all.answered[0].clone()), "answers a request twice"),
+            (|all| all.files[0].0.0 = 3, "holds a file to come"),
+            (|all| all.files.push(all.files[0].clone()), "holds a file twice"),
+            (
+                |all| {
+                    let mut older = all.answered[0].clone();
+                    (older.time, older.key) = (Time(4), "older".into());
+                    all.answered.push(older);
+                },
+                "is older than the one before it",
+            ),
+        ];
+        let whole = bytes(&state());
+        for (number, (damage, why)) in damages.into_iter().enumerate() {
+            let mut damaged: Thawing = postcard::from_bytes(&whole).unwrap();
+            damage(&mut damaged);
+            let thawed = State::thaw(damaged, KEY).map(|_| "a state");
+            assert_eq!(thawed, Err(Inconsistent(why)), "damage {number}");
+        }
+    }
+}
