@@ -2,6 +2,8 @@
 
 #[path = "contract/cases.rs"]
 mod cases;
+#[path = "contract/host.rs"]
+mod host;
 
 use obrolan::{
     Answer, ApiError, Ask, Closed, Config, ConnId, Engine, Limits, Seq, SessionDigest, Ticket,

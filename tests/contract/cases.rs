@@ -6,7 +6,7 @@ use obrolan::{
 };
 
 /// A world that journals, with a host for passwords, messages and files, and somebody logged in for every name.
-fn world(names: &[&str], limits: Limits) -> World {
+pub(crate) fn world(names: &[&str], limits: Limits) -> World {
     let config = Config {
         persistence: true,
         passwords: Service::Host,
@@ -26,7 +26,7 @@ fn world(names: &[&str], limits: Limits) -> World {
 }
 
 /// Says a line, does all there is to do, and returns what its connection read because of it.
-fn ask(world: &mut World, conn: usize, line: &str) -> Vec<String> {
+pub(crate) fn ask(world: &mut World, conn: usize, line: &str) -> Vec<String> {
     let before = world.frames(conn).len();
     world.say(conn, format!("{line}\n").as_bytes());
     world.settle();

@@ -1,0 +1,141 @@
+//! What a host is told, when, and what it is told where it is mistaken.
+
+use obrolan::{
+    Answer, ApiError, Ask, Closed, Limits, Peer, Time,
+    testing::{Happened, World},
+};
+
+use crate::cases::{ask, world};
+
+fn count(world: &World, what: &Happened) -> usize {
+    world.happened().iter().filter(|happened| *happened == what).count()
+}
+
+#[test]
+fn bytes_to_send_are_told_of_once_until_all_are_sent() {
+    let mut world = world(&[], Limits::default());
+    let conn = world.connect(Peer::Local).unwrap();
+    let told = |world: &World| count(world, &Happened::Writable(conn));
+    world.say(conn, b"PING\n");
+    world.say(conn, b"PING\n");
+    assert_eq!(told(&world), 1);
+    let all: usize = {
+        let id = world.id(conn);
+        world.engine().outgoing(id).map(<[u8]>::len).sum()
+    };
+    world.read(conn, all - 1);
+    world.say(conn, b"PING\n");
+    assert_eq!(told(&world), 1, "the host knows that there is more");
+    world.read(conn, usize::MAX);
+    world.say(conn, b"PING\n");
+    assert_eq!(told(&world), 2);
+}
+
+#[test]
+fn no_more_is_sent_than_there_is() {
+    let mut world = world(&[], Limits::default());
+    let conn = world.connect(Peer::Local).unwrap();
+    world.say(conn, b"PING\n");
+    let (now, id) = (world.now(), world.id(conn));
+    let outgoing: usize = world.engine().outgoing(id).map(<[u8]>::len).sum();
+    let too_much = ApiError::SentTooMuch { sent: outgoing + 1, outgoing };
+    assert_eq!(world.engine().sent(now, id, outgoing + 1), Err(too_much));
+    assert_eq!(world.engine().sent(now, id, outgoing), Ok(()));
+    assert_eq!(world.engine().sent(now, id, 0), Ok(()));
+    assert_eq!(world.engine().sent(now, id, 1), Err(ApiError::SentTooMuch { sent: 1, outgoing: 0 }));
+}
+
+#[test]
+fn who_does_not_read_is_listened_to_again_when_half_is_read() {
+    let mut world = world(&[], Limits { output_buffer: 1000, ..Limits::default() });
+    let conn = world.connect(Peer::Local).unwrap();
+    let told = |world: &World| count(world, &Happened::Readable(conn));
+    world.say(conn, &b"PING\n".repeat(100));
+    let id = world.id(conn);
+    let outgoing: usize = world.engine().outgoing(id).map(<[u8]>::len).sum();
+    assert!((1000..1100).contains(&outgoing) && !world.engine().wants_read(id), "{outgoing}");
+    world.read(conn, outgoing - 501);
+    assert_eq!(told(&world), 0);
+    world.read(conn, 1);
+    assert_eq!(told(&world), 1);
+    world.settle();
+    assert_eq!(world.frames(conn).len(), 100);
+}
+
+#[test]
+fn who_is_listened_to_is_not_told_so() {
+    let mut world = world(&[], Limits::default());
+    let conn = world.connect(Peer::Local).unwrap();
+    assert_eq!(ask(&mut world, conn, "PING").len(), 1);
+    assert_eq!(count(&world, &Happened::Readable(conn)), 0);
+}
+
+#[test]
+fn connections_and_accounts_are_counted() {
+    let mut world = world(&["ann", "bob", "cay"], Limits::default());
+    assert_eq!((world.engine().connections(), world.engine().accounts()), (3, 3));
+    world.end(0, Closed::Gone);
+    assert_eq!((world.engine().connections(), world.engine().accounts()), (2, 3));
+}
+
+/// Lines that never end are held up to a limit, which those that are gone leave to others.
+#[test]
+fn unfinished_lines_are_forgotten_with_their_connections() {
+    let mut world = world(&[], Limits { input_buffer: 100, ..Limits::default() });
+    for _ in 0..5 {
+        let conn = world.connect(Peer::Local).unwrap();
+        world.say(conn, &[b'x'; 60]);
+        world.end(conn, Closed::Gone);
+    }
+    let (one, two) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
+    for conn in [one, two] {
+        world.say(conn, &[b'x'; 60]);
+    }
+    world.settle();
+    assert!(world.frames(one).is_empty());
+    assert!(world.frames(two)[0].contains("busy"), "{:?}", world.frames(two));
+    assert!(ask(&mut world, two, "\nPING").iter().any(|frame| frame.contains("pong")));
+}
+
+#[test]
+fn an_answer_that_does_not_fit_is_not_taken() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    for text in ["one", "two", "three"] {
+        ask(&mut world, 0, &format!("SEND bob {text}"));
+    }
+    let now: Time = world.now();
+    let history = |before: Option<&[u8]>, messages: &[&[u8]], more| Answer::History {
+        before: before.map(<[u8]>::to_vec),
+        messages: messages.iter().map(|body| body.to_vec()).collect(),
+        more,
+    };
+    let fits = history(None, &[b"{}", b"{}"], true);
+    let first_page = [
+        (history(None, &[b"{}", b"{}", b"{}"], false), "more than asked for"),
+        (history(Some(b"{}"), &[b"{}"], false), "one before a page that is the last"),
+        (history(None, &[], true), "none, and more"),
+        (history(None, &[b"{}", b""], false), "an empty body"),
+        (Answer::PasswordMatches(true), "of another kind"),
+        (Answer::Messages(vec![b"{}".to_vec()]), "of a kind like it"),
+    ];
+    let next_page = [
+        (history(Some(b""), &[b"{}"], false), "an empty body before"),
+        (history(Some(b"{}"), &[b"{}", b"{}", b"{}"], false), "more than asked for"),
+    ];
+    let last_two = r#"{"request":"HISTORY","with":"bob","limit":2}"#;
+    for (request, wrong) in [(last_two, &first_page[..]), ("HISTORY bob 3 2", &next_page[..])] {
+        world.say(0, format!("{request}\n").as_bytes());
+        let (ticket, asked) = world.asked()[0].clone();
+        assert!(matches!(asked, Ask::ReadHistory { .. }), "{asked:?}");
+        for (answer, why) in wrong {
+            assert_eq!(
+                world.engine().answer(now, ticket, answer.clone()),
+                Err(ApiError::WrongAnswer),
+                "{why}"
+            );
+        }
+        world.settle();
+        assert!(world.frames(0).last().unwrap().contains("\"two\""), "{:?}", world.frames(0));
+        assert_eq!(world.engine().answer(now, ticket, fits.clone()), Err(ApiError::UnknownTicket));
+    }
+}
