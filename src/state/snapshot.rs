@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn a_damaged_snapshot_says_what_it_holds() {
         type Damage = fn(&mut Thawing);
-        let damages: [(Damage, &str); 24] = [
+        let damages: [(Damage, &str); 25] = [
             (|all| all.next_session.0 = MOST, "counts more than can be"),
             (|all| all.next_group.0 = MOST, "counts more than can be"),
             (|all| all.last_message.0 = MOST, "counts more than can be"),
@@ -148,6 +148,7 @@ mod tests {
             (|all| all.last_message.0 = 1, "holds a message to come"),
             (|all| all.groups[0].1.name = " ".into(), "holds a name that is none"),
             (|all| all.next_group.0 = 0, "holds a group of no users"),
+            (|all| all.users.clear(), "holds a group of no users"),
             (|all| all.groups.push(all.groups[0].clone()), "holds a group twice"),
             (|all| all.next_session.0 = 1, "holds a session to come"),
             (|all| all.sessions[0].1.user.0 = 1, "holds a session of no user"),
