@@ -102,3 +102,19 @@ impl fmt::Display for Code {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_shown_as_the_word_it_is_read_from() {
+        for code in Code::ALL {
+            assert_eq!(
+                (code.to_string(), Code::from_word(code.as_str())),
+                (code.as_str().into(), Some(*code))
+            );
+        }
+        assert_eq!(Code::from_word("nonsense"), None);
+    }
+}

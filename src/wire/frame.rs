@@ -234,6 +234,30 @@ mod tests {
         assert_eq!(lines([&line[..], b"x", b"y\nPING\n"]), [None, Some(b"PING".to_vec())]);
     }
 
+    #[test]
+    fn what_is_held_is_a_line_without_its_end() {
+        let mut decoder = LineDecoder::default();
+        let mut held = |mut piece: &[u8]| {
+            while decoder.next(&mut piece, LIMIT).is_some() {}
+            decoder.held()
+        };
+        assert_eq!([held(b"abc"), held(b"de"), held(b"\nPING\nx"), held(b"\n")], [3, 5, 1, 0]);
+        let mut decoder = LineDecoder::default();
+        assert_eq!(decoder.next(&mut &b"abc"[..], LIMIT), None);
+        assert_eq!(decoder.next(&mut &b"\n"[..], LIMIT), Some(Frame::Line(b"abc")));
+        assert_eq!(decoder.held(), 0, "a line that was given out is no unfinished one");
+    }
+
+    #[test]
+    fn a_frame_over_the_limit_is_refused_as_soon_as_that_is_sure() {
+        let mut decoder = FrameDecoder::new(LIMIT);
+        // The last three bytes may be the beginning of its end.
+        decoder.push(&[b'x'; LIMIT + END.len() - 1]);
+        assert_eq!(decoder.next(), Ok(None));
+        decoder.push(b"x");
+        assert_eq!(decoder.next(), Err(FrameTooLong { limit: LIMIT }));
+    }
+
     proptest! {
         #[test]
         fn cuts_do_not_matter(

@@ -163,6 +163,15 @@ mod tests {
     }
 
     #[test]
+    fn texts_are_written_quickly_only_where_nothing_is_escaped() {
+        for original in ["", " ", "~", "plain text", "\"", "\\", "\"\"", "\u{1f}", "\u{7f}", "é"] {
+            let mut out = Vec::new();
+            Object::begin(&mut out).text("t", original).end();
+            assert_eq!(String::from_utf8(out).unwrap(), format!("{{\"t\":{}}}", text(original)));
+        }
+    }
+
+    #[test]
     fn objects_of_objects() {
         let mut out = Vec::new();
         Object::ok(&mut out, None).objects("messages", [&b"{}"[..], b"{}"]).field("more", &false).end();

@@ -304,6 +304,18 @@ fn content_may_follow_in_a_block() {
     assert!(play(&mut dialect, "halo", &[("HALO", unknown)]).is_some());
 }
 
+#[test]
+fn an_answer_that_is_held_back_may_be_taken_back() {
+    let mut dialect = classic();
+    let none = r#"{"status":"ERROR","data":"file tidak terkirim","code":"no_such_file"}"#;
+    assert_eq!(play(&mut dialect, "sendfile bob a.txt", &[("SEND_FILE bob a.txt", none)]), None);
+    dialect.take_back();
+    dialect.give_up();
+    let answer = String::from_utf8(dialect.next_answer().unwrap().frame).unwrap();
+    assert!(answer.contains(r#""code":"unavailable""#), "{answer}");
+    assert_eq!(dialect.next_answer(), None);
+}
+
 /// A response as a server gives it.
 fn response(kind: Option<Kind>, code: Option<Code>) -> Vec<u8> {
     let mut out = Vec::new();
