@@ -14,6 +14,7 @@ import pytest
 import obrolan
 import obrolan.aio
 import obrolan.turns
+from home import until
 from obrolan import Bot, Message, testing
 
 
@@ -21,11 +22,9 @@ def new_bot(*, replay: bool = False, concurrency: int = 64, drain: float = 10) -
     return Bot("obrolan://robot@localhost", replay=replay, concurrency=concurrency, drain=drain)
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
+def waits_for_an_answer(bot: Bot) -> bool:
+    assert bot._running is not None
+    return any(turn.is_resting for turn in list(bot._running.turns._working))
 
 
 def test_one_handler_takes_a_message(obrolan_server: testing.Server) -> None:
@@ -101,7 +100,7 @@ def test_it_hears_neither_itself_nor_what_was_before(obrolan_server: testing.Ser
 
 def test_plain_functions_run_in_a_pool(obrolan_server: testing.Server) -> None:
     bot = new_bot()
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     @bot.on_message
     def plain(msg: Message) -> None:
@@ -124,13 +123,14 @@ def test_plain_functions_run_in_a_pool(obrolan_server: testing.Server) -> None:
 def test_a_conversation_goes_in_order_and_others_beside_it(obrolan_server: testing.Server) -> None:
     bot = new_bot(concurrency=2)
     working = most = 0
+    go = threading.Event()
 
     @bot.on_message
     async def slow(msg: Message) -> None:
         nonlocal working, most
         working += 1
         most = max(most, working)
-        await asyncio.sleep(0.02 if msg.text == "0" else 0)
+        await asyncio.to_thread(go.wait)
         await msg.reply(msg.text)
         working -= 1
 
@@ -140,6 +140,8 @@ def test_a_conversation_goes_in_order_and_others_beside_it(obrolan_server: testi
         for number in range(20):
             for person in people:
                 person.send("robot", str(number))
+        until(lambda: working == 2)
+        go.set()
         for person in people:
             replies = [person.expect(str(number)) for number in range(20)]
             assert [reply.id for reply in replies] == sorted(reply.id for reply in replies)
@@ -229,6 +231,7 @@ def test_a_question_without_an_answer(obrolan_server: testing.Server) -> None:
     with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
         ann.send("robot", "/name")
         ann.expect("name?")
+        until(lambda: waits_for_an_answer(bot))
         ann.expect_nothing()
         obrolan_server.advance(61)
         ann.expect("no answer came within 60 seconds")
@@ -344,6 +347,7 @@ def test_a_bot_that_loses_its_connection(
         ann.expect("four", timeout=20)
         assert time.monotonic() - began >= 0.1
         ann.expect_nothing()
+        until(lambda: len(states) == 5)
     kinds = [type(state) for state in states]
     assert kinds == [obrolan.Connected, *[obrolan.Lost, obrolan.Resumed] * 2]
     assert [
@@ -427,14 +431,14 @@ def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> No
 
 
 def test_a_bot_that_is_stopped_lets_its_handlers_finish(obrolan_server: testing.Server) -> None:
-    bot = new_bot(replay=True)
-    begun = threading.Event()
+    bot = new_bot(replay=True, drain=60)
+    begun, go = threading.Event(), threading.Event()
     asked: list[BaseException] = []
 
     @bot.on_message
     async def slow(msg: Message) -> None:
         begun.set()
-        await asyncio.sleep(0.5)
+        await asyncio.to_thread(go.wait)
         # Nobody waits for this one, and it is sent all the same.
         msg.reply(msg.text)
 
@@ -454,9 +458,18 @@ def test_a_bot_that_is_stopped_lets_its_handlers_finish(obrolan_server: testing.
             bob.expect("?")
             ann.send("robot", "one")
             ann.send("robot", "two")
-            begun.wait(20)
-            began = time.monotonic()
-        assert 0.3 < time.monotonic() - began < 5
+            begun.wait(60)
+            until(lambda: waits_for_an_answer(bot))
+            assert bot._running is not None
+            turns = bot._running.turns
+
+            def let_it_finish() -> None:
+                until(lambda: turns.stopping)
+                go.set()
+
+            letting = threading.Thread(target=let_it_finish)
+            letting.start()
+        letting.join()
         assert [type(error) for error in asked] == [asyncio.CancelledError]
         ann.expect("one")
         ann.expect_nothing()
@@ -476,14 +489,14 @@ def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) 
     @bot.on_message
     def hang(_msg: Message) -> None:
         begun.set()
-        forever.wait(60)
+        forever.wait()
 
     with obrolan_server.client("ann") as ann:
         with obrolan_server.run(bot):
             ann.send("robot", "x")
-            begun.wait(20)
+            begun.wait(60)
             began = time.monotonic()
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
         forever.set()
 
 
@@ -526,6 +539,11 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             pending.result()
         await pending
 
+    async def run_until_it_ends(bot: Bot) -> None:
+        async with bot:
+            assert bot._entered is not None
+            await asyncio.wait([bot._entered])
+
     async def work() -> None:
         async with bot, obrolan.AsyncClient(url("ann")) as ann:
             await bot.send("ann", "hello")
@@ -535,8 +553,7 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
                         break
                     await ann.send("robot", "bye")
         with pytest.raises(obrolan.AuthError):
-            async with Bot(url("bob").replace("secret99", "wrong-password")):
-                await asyncio.sleep(1)
+            await run_until_it_ends(Bot(url("bob").replace("secret99", "wrong-password")))
 
     asyncio.run(asyncio.wait_for(work(), 60))
 
