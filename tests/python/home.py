@@ -1,4 +1,4 @@
-"""Servers for the tests of clients and bots."""
+"""Servers and bots for the tests of clients and bots."""
 
 from __future__ import annotations
 
@@ -50,6 +50,17 @@ def until(holds: Callable[[], bool]) -> None:
     while not holds():
         assert time.monotonic() < deadline, "it does not come to that"
         time.sleep(0.01)
+
+
+def new_bot(*, replay: bool = False, concurrency: int = 64, drain: float = 10) -> obrolan.Bot:
+    """Return a bot that has no server yet."""
+    return obrolan.Bot("obrolan://robot@localhost", replay=replay, concurrency=concurrency, drain=drain)
+
+
+def waits_for_an_answer(bot: obrolan.Bot) -> bool:
+    """Return whether a handler of a bot waits for the answer to a question."""
+    assert bot._running is not None
+    return any(turn.is_resting for turn in list(bot._running.turns._working))
 
 
 class Home:
