@@ -92,15 +92,14 @@ def test_other_threads_run_while_a_password_is_hashed(work: Callable[[Engine], o
 
     thread = threading.Thread(target=works)
     thread.start()
-    # Were the interpreter held, nobody could look twice while it works.
-    inside = 0
+    # It takes milliseconds. Were the interpreter held, nobody could look at one of its turns but as it begins and ends.
+    looks = turn = 0
     deadline = time.monotonic() + 60
     try:
-        while inside < 40:
+        while looks < 10:
             assert time.monotonic() < deadline, "the interpreter is held"
-            before = turns
-            time.sleep(0.001)
-            inside += before == turns and before % 2 == 1
+            looks, turn = (looks + 1 if turn == turns and turn % 2 == 1 else 0), turns
+            time.sleep(0.0001)
     finally:
         stop.set()
         thread.join()
