@@ -156,11 +156,13 @@ fn the_server_keeps_what_it_answered() {
     let mut acked = 0;
     for round in 0..8 {
         let server = Server::start(Command::new(&program), &journal);
-        let address = server.address;
         let count = &AtomicUsize::new(0);
         let answered: BTreeMap<u64, String> = thread::scope(|scope| {
-            let send = |name| scope.spawn(move || send_until_killed(address, name, round, count));
-            let senders = ["ann", "bob"].map(send);
+            let senders = ["ann", "bob"].map(|name| {
+                let mut client = server.client();
+                client.log_in(name);
+                scope.spawn(move || send_until_killed(client, name, round, count))
+            });
             let deadline = Instant::now() + PATIENCE;
             while count.load(Ordering::Relaxed) < 20 {
                 assert!(Instant::now() < deadline, "the server does not answer");
@@ -198,15 +200,13 @@ fn the_server_keeps_what_it_answered() {
     }
 }
 
-/// Logs in and sends messages to eve as fast as they are answered, and counts them. Returns them by their number.
+/// Sends messages to eve as fast as they are answered, and counts them. Returns them by their number.
 fn send_until_killed(
-    address: SocketAddr,
+    mut client: Client,
     name: &'static str,
     round: u64,
     count: &AtomicUsize,
 ) -> Vec<(u64, String)> {
-    let mut client = Client::connect(address).unwrap();
-    client.log_in(name);
     let mut answered = Vec::new();
     for number in 0.. {
         let text = format!("{name} {round} {number}");
