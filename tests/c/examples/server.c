@@ -71,7 +71,10 @@ static void do_outputs(void) {
 }
 
 int main(int argc, char **argv) {
-    need(argc == 3);
+    if (argc != 3) {
+        fprintf(stderr, "usage: server PORT JOURNAL\n");
+        return 2;
+    }
     for (int fd = 0; fd < FDS; fd++) polled[fd].fd = -1;
     signal(SIGTERM, stop);
     signal(SIGPIPE, SIG_IGN);
@@ -85,12 +88,9 @@ int main(int argc, char **argv) {
         poll(polled, FDS, due < 1000 ? (int)due : 1000);
         OK(obrolan_engine_handle_timeout(engine, now()));
         for (int fd = 0; fd < FDS; fd++) {
-            if (polled[fd].revents && fd == listener) {
-                accept_from(listener);
-            } else if (polled[fd].revents) {
-                if (polled[fd].revents & POLLOUT) write_to(fd);
-                if (polled[fd].revents & ~POLLOUT) read_from(fd);
-            }
+            if (fd == listener && polled[fd].revents) accept_from(listener);
+            if (fd != listener && polled[fd].revents & POLLOUT) write_to(fd);
+            if (fd != listener && polled[fd].revents & ~POLLOUT) read_from(fd);
         }
         do_outputs();
     }

@@ -217,11 +217,10 @@ fn a_message_is_sent_in_one_call() {
             assert_eq!(message.group.as_deref(), to.strip_prefix('#'));
         }
         let code = |to| send(to).status.code();
-        assert_eq!((code("nobody"), code("#none"), code("")), (Some(67), Some(1), Some(64)));
+        assert_eq!((code("nobody"), code("#none"), code("")), (Some(67), Some(1), Some(2)));
         assert_eq!(said(&send("nobody")), "send: there is no such user; check the name\n");
         server.stop().unwrap();
         assert_eq!(code("ann"), Some(69));
-        assert_eq!(output(&mut command()).status.code(), Some(64));
     });
 }
 
@@ -288,7 +287,6 @@ fn files_are_sent_and_fetched() {
         let missing = output(command().args([&ann, "send", "bob", "no/such/file"]));
         assert_eq!(missing.status.code(), Some(1));
         assert!(said(&missing).starts_with("files: the file cannot be read or written here"));
-        assert_eq!(output(&mut command()).status.code(), Some(2));
         server.stop().unwrap();
     });
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    c::{Language, SANITIZED, build, ended, files, repository, scratch, terminate, valgrind},
+    c::{Language, SANITIZED, build, ended, files, output, repository, said, scratch, terminate, valgrind},
     client::{Client, PATIENCE, id, text},
     random::Random,
 };
@@ -38,6 +38,20 @@ fn they_are_short_and_all_are_run() {
     for path in sources.iter().chain(&files(&examples(), "h")) {
         let lines = fs::read_to_string(path).unwrap().lines().count();
         assert!(lines < 100, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn they_tell_how_they_are_used() {
+    for source in files(&examples(), "c") {
+        let name = source.file_stem().unwrap().to_str().unwrap();
+        let program = built(name, "usage", Language::C11, &[]);
+        for args in [&[][..], &["x"; 9]] {
+            let told = output(Command::new(&program).args(args));
+            let text = said(&told);
+            assert_eq!((told.status.code(), told.stdout.is_empty()), (Some(2), true), "{name}: {text}");
+            assert!(text.starts_with(&format!("usage: {name} ")) && text.lines().count() == 1, "{text}");
+        }
     }
 }
 
