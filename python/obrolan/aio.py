@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from obrolan import _obrolan
 from obrolan.client import AFTER
-from obrolan.errors import ApiMisuse, ConnectionLost, Error, Timeout
+from obrolan.errors import ApiMisuse, ConnectionLost, Error, RateLimited, Timeout
 from obrolan.events import Event, Lost, Response
 from obrolan.requests import Call, Requests
 
@@ -123,6 +123,8 @@ class AsyncClient:
                 "the server did not answer in time; check that it is an obrolan server, and the network between"
             ) from None
         if isinstance(event, Lost):
+            if event.retry_after is not None:
+                raise RateLimited(event.retry_after)
             raise ConnectionLost(event.why)
 
     async def make(self, call: Call[T]) -> T:

@@ -64,7 +64,8 @@ class Client:
     Each request waits up to ``timeout`` seconds for its answer, None for as long as it takes. With ``wait=False`` it does not wait for
     the login either, and goes on trying.
 
-    Raises AuthError if the server refuses the login, ConnectionLost if it is not reached, Timeout, ApiMisuse if ``url`` is none.
+    Raises AuthError if the server refuses the login, RateLimited if there were too many attempts, ConnectionLost if it is not reached,
+    Timeout, ApiMisuse if ``url`` is none.
     """
 
     timeout: float | None

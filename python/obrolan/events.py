@@ -136,6 +136,8 @@ class Lost:
 
     #: Why, for people.
     why: str
+    #: The seconds that the server said to wait, which the client does, if there were too many attempts to log in.
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,20 @@ def test_a_login_that_cannot_be(server: str) -> None:
     run(work())
 
 
+def test_a_login_that_cannot_be_yet() -> None:
+    async def work() -> None:
+        with obrolan.Server(accounts={"throttle_loopback": True}) as server:
+            ann = account(server.url, "ann")
+            for _ in range(10):
+                with pytest.raises(obrolan.AuthError):
+                    await AsyncClient(ann.replace("rahasia", "wrong")).open()
+            with pytest.raises(obrolan.RateLimited) as limited:
+                await AsyncClient(ann).open()
+            assert 0 < limited.value.retry_after <= 60
+
+    run(work())
+
+
 def test_whoever_waits_is_told_of_the_end(server: str) -> None:
     async def work() -> None:
         ann = AsyncClient(account(server, "ann"))

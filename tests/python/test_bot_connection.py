@@ -12,8 +12,8 @@ import pytest
 import obrolan
 import obrolan.aio
 import obrolan.turns
-from home import new_bot, until, waits_for_an_answer
-from obrolan import Message, testing
+from home import account, new_bot, until, waits_for_an_answer
+from obrolan import Bot, Message, testing
 
 
 def test_a_bot_that_loses_its_connection(
@@ -63,6 +63,31 @@ def test_a_bot_that_loses_its_connection(
         "connected",
         *["the server closed it", "connected again"] * 2,
     ]
+
+
+def test_a_bot_waits_for_as_long_as_the_server_says(caplog: pytest.LogCaptureFixture) -> None:
+    with obrolan.Server(accounts={"throttle_loopback": True}) as server:
+        url = account(server.url, "robot")
+        for _ in range(10):
+            with pytest.raises(obrolan.AuthError):
+                obrolan.Client(url.replace("rahasia", "wrong"))
+        bot = Bot(url)
+        states: list[obrolan.Event] = []
+
+        @bot.on(obrolan.Lost)
+        async def lost(event: obrolan.Lost) -> None:
+            states.append(event)
+            bot.stop()
+
+        asyncio.run(bot.serve())
+    [state] = states
+    assert isinstance(state, obrolan.Lost)
+    assert state.retry_after is not None
+    assert 0 < state.retry_after <= 60
+    [record] = [record for record in caplog.records if record.name == "obrolan"]
+    assert record.getMessage() == (
+        f"the server did not let it in: too many attempts; try again in {state.retry_after:g} s; waiting so long"
+    )
 
 
 def test_a_handler_that_blocks_does_not_break_the_connection(obrolan_server: testing.Server) -> None:

@@ -155,7 +155,10 @@ def test_too_many_attempts_are_told_with_the_time_to_wait() -> None:
 
         with obrolan.Client(ann) as client, pytest.raises(obrolan.RateLimited) as limited:
             attempts()
-        assert limited.value.retry_after > 0
+        assert 0 < limited.value.retry_after <= 60
+        with pytest.raises(obrolan.RateLimited) as limited:
+            obrolan.Client(ann)
+        assert 0 < limited.value.retry_after <= 60
 
 
 def test_time_that_is_over() -> None:

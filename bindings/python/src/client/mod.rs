@@ -18,7 +18,7 @@ use pyo3::{prelude::*, types::PyList};
 
 use self::convert::Given;
 use crate::{
-    errors::{ApiMisuse, AuthError, ConnectionLost, Timeout},
+    errors::{ApiMisuse, AuthError, ConnectionLost, RateLimited, Timeout},
     shared::caught,
     wait::{GLANCE, in_slices, interruptible},
 };
@@ -50,7 +50,8 @@ impl RawClient {
 
     /// Wait until it is logged in, which no event tells then.
     ///
-    /// Raises AuthError if the server refuses the login, ConnectionLost if the first attempt fails, Timeout.
+    /// Raises AuthError if the server refuses the login, RateLimited if it does so for now, ConnectionLost if the first attempt fails,
+    /// Timeout.
     fn wait_for_login(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let client = self.client()?;
         let wait = |slice| match client.wait_for_login(slice) {
@@ -281,6 +282,10 @@ fn not_open(error: OpenError) -> PyErr {
         OpenError::Timeout => Timeout::new_err(error.to_string()),
         OpenError::Ended(why) => ended(why),
         OpenError::System(error) => error.into(),
+        OpenError::NotNow(ref response) => match response.retry_after() {
+            Some(wait) => RateLimited::new_err(wait.as_secs_f64()),
+            None => ConnectionLost::new_err(error.to_string()),
+        },
         error => ConnectionLost::new_err(error.to_string()),
     }
 }

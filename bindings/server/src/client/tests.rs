@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
     thread,
@@ -154,6 +154,22 @@ fn a_login_that_cannot_be_yet() {
         refused.starts_with("the server did not let it in: too many attempts; try again in "),
         "{refused}"
     );
+}
+
+#[test]
+fn a_server_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ann = Client::start(&url(listener.local_addr().unwrap(), "ann"), &Options::default()).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    io::BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+    let refused = Instant::now();
+    let throttled = r#"{"status":"ERROR","data":"autentikasi gagal","code":"throttled","retry_after":2}"#;
+    write!(stream, "{throttled}\r\n\r\n").unwrap();
+    let wait = Duration::from_secs(2);
+    let why = "the server did not let it in: too many attempts; try again in 2 s".to_owned();
+    assert_eq!(next(&ann), Event::Lost { why, retry_after: Some(wait) });
+    let again = listener.accept();
+    assert!(again.is_ok() && refused.elapsed() >= wait, "it came again after {:?}", refused.elapsed());
 }
 
 #[test]
@@ -343,7 +359,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     account(&home.url("ann"));
     server.stop().unwrap();
     let ann = Client::start(&home.url("ann"), &Options::default()).unwrap();
-    assert!(matches!(next(&ann), Event::Lost { why } if why.contains("nothing listens on")));
+    assert!(matches!(next(&ann), Event::Lost { why, .. } if why.contains("nothing listens on")));
     let server = home.server();
     // One outage is told once, however many attempts it takes.
     assert_eq!(next(&ann), Event::Connected { resumed: false });
