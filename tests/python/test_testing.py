@@ -140,7 +140,12 @@ def test_talk_is_a_conversation_with_a_bot(tmp_path: Path) -> None:
     assert refused("missing.py") == (
         1,
         "",
-        "obrolan talk: missing.py is no Python file; give one that makes an obrolan.Bot\n",
+        "obrolan talk: there is no file missing.py; give the path of the one that makes your bot: obrolan talk PATH/bot.py\n",
+    )
+    assert refused(str(tmp_path)) == (
+        1,
+        "",
+        f"obrolan talk: {tmp_path} is no Python file; give one that makes an obrolan.Bot\n",
     )
     two = tmp_path / "two.py"
     two.write_text(
