@@ -1150,6 +1150,7 @@ class RawClient:
         self,
         to: str,
         group: bool,
+        key: str | None,
         content: bytes | str | os.PathLike[str],
         name: str | None,
         timeout: float,

@@ -228,10 +228,11 @@ class Bot:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> Pending[int]:
-        """Send a file to a user, as :meth:`obrolan.Client.send_file` does."""
-        return self._begin(lambda client: client.send_file(to, source, name=name, progress=progress))
+        """Send a file to a user, as :meth:`obrolan.Client.send_file` does. A ``key`` is as that of :meth:`send`."""
+        return self._begin(lambda client: client.send_file(to, source, name=name, key=key, progress=progress))
 
     def send_group_file(
         self,
@@ -239,10 +240,13 @@ class Bot:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> Pending[int]:
         """Send a file to the other members of a group."""
-        return self._begin(lambda client: client.send_group_file(group, source, name=name, progress=progress))
+        return self._begin(
+            lambda client: client.send_group_file(group, source, name=name, key=key, progress=progress)
+        )
 
     def _begin(self, work: Callable[[AsyncClient], Coroutine[object, object, T]]) -> Pending[T]:
         running = self._now()

@@ -94,7 +94,7 @@ class Message:
         name: str | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Pending[int]:
-        """Answer it with a file, as :meth:`obrolan.Client.send_file` sends one."""
+        """Answer it with a file, as :meth:`obrolan.Client.send_file` sends one; once, as :meth:`reply` answers."""
         return self._origin().reply_file(source, name, progress)
 
     def save_file(

@@ -190,6 +190,36 @@ def test_a_bot_that_is_stopped_lets_its_handlers_finish(obrolan_server: testing.
             bob.expect_nothing()
 
 
+def test_a_file_that_was_sent_is_not_sent_again(obrolan_server: testing.Server) -> None:
+    bot = new_bot(replay=True, drain=0)
+    texts: list[str] = []
+
+    @bot.on_message
+    async def answer(msg: Message) -> None:
+        number = await msg.reply_file(b"x", name="x.txt")
+        assert await bot.send_file("bob", b"y", name="y.txt", key=f"to bob {msg.id}") == number + 1
+        await msg.reply("sent")
+        texts.append(msg.text)
+        if len(texts) == 1:
+            await asyncio.Event().wait()
+        await msg.reply("done")
+
+    srv = obrolan_server
+    with srv.client("ann") as ann, srv.client("bob") as bob:
+        with srv.run(bot):
+            ann.send("robot", "files")
+            ann.expect("x.txt")
+            ann.expect("sent")
+            until(lambda: texts == ["files"])
+        # It was stopped before it was done, and so has the message again.
+        with srv.run(bot):
+            ann.expect("done")
+        assert texts == ["files", "files"]
+        bob.expect("y.txt")
+        ann.expect_nothing()
+        bob.expect_nothing()
+
+
 def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) -> None:
     bot = new_bot(drain=0.2)
     begun, forever = threading.Event(), threading.Event()

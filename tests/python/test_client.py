@@ -271,6 +271,9 @@ def test_files_both_ways(server: str, tmp_path: Path) -> None:
         file = next_message(bob).file
         assert file is not None
         assert bob.get_file(file) == b"halo"
+        once = [ann.send_file("bob", b"halo", name="once.txt", key="once") for _ in range(2)]
+        assert once[0] == once[1] == next_message(bob).id
+        assert bob.next_event(0.1) is None
         with pytest.raises(obrolan.RequestError, match="no_such_file"):
             bob.get_file(obrolan.File("999", "x", 1, ""))
         with pytest.raises(FileNotFoundError):

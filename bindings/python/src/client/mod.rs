@@ -168,13 +168,14 @@ impl RawClient {
     }
 
     /// Send bytes, or the file at a path, to a user or a group; returns the response, or raises as obrolan.Client.send_file.
-    #[pyo3(signature = (to, group, content, name, timeout, progress, glance))]
+    #[pyo3(signature = (to, group, key, content, name, timeout, progress, glance))]
     #[allow(clippy::too_many_arguments, reason = "obrolan.Client has defaults for them")]
     fn send_file<'py>(
         &self,
         py: Python<'py>,
         to: &str,
         group: bool,
+        key: Option<String>,
         content: files::Source,
         name: Option<String>,
         timeout: f64,
@@ -185,7 +186,7 @@ impl RawClient {
         files::send(
             py,
             self.client()?.clone(),
-            (to.to_owned(), group),
+            (to.to_owned(), group, key),
             content,
             name,
             seconds(timeout)?,

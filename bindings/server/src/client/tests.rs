@@ -379,7 +379,7 @@ fn files_come_through_both_ways() {
     let mut told = Vec::new();
     let mut server = Some(server);
     let sent = ann
-        .send_file_at(To::User("ann"), &from, PATIENCE, &mut |done, size| {
+        .send_file_at(To::User("ann"), None, &from, PATIENCE, &mut |done, size| {
             told.push((done, size));
             // In the middle the server goes and comes back, without the upload.
             if told.len() == 3 {
@@ -424,12 +424,32 @@ fn files_come_through_both_ways() {
 }
 
 #[test]
+fn what_was_sent_under_a_key_is_not_sent_again() {
+    let server = in_memory();
+    let ann = logged_in(server.local_addr(), "ann");
+    let mut told = Vec::new();
+    let mut send = |key, content: &[u8]| {
+        let progress = &mut |done, _| {
+            told.push(done);
+            ControlFlow::Continue(())
+        };
+        let content = &mut io::Cursor::new(content);
+        ann.send_file(To::User("ann"), Some(key), "a.txt", content, PATIENCE, progress).unwrap()
+    };
+    let first = send("k", b"halo");
+    assert_eq!(send("k", b"other"), first);
+    let other = send("l", b"other");
+    assert_eq!(other.number("id"), first.number("id").map(|id| id + 1));
+    assert_eq!(told, [0, 4, 0, 5], "nothing of the second one passed");
+}
+
+#[test]
 fn what_cannot_be_sent_as_a_file() {
     let server = in_memory();
     let ann = logged_in(server.local_addr(), "ann");
     let go_on = &mut |_, _| ControlFlow::Continue(());
     let mut send = |to, name, content: &[u8]| {
-        ann.send_file(to, name, &mut io::Cursor::new(content), PATIENCE, go_on).unwrap_err()
+        ann.send_file(to, None, name, &mut io::Cursor::new(content), PATIENCE, go_on).unwrap_err()
     };
     assert!(matches!(send(To::User("ann"), "../a", b"x"), FileError::Name(_)));
     assert!(matches!(send(To::User("ann"), "a", b""), FileError::Empty));
@@ -440,6 +460,6 @@ fn what_cannot_be_sent_as_a_file() {
             "{refused}"
         );
     }
-    let folder = ann.send_file_at(To::User("ann"), &std::env::temp_dir(), PATIENCE, go_on).unwrap_err();
+    let folder = ann.send_file_at(To::User("ann"), None, &std::env::temp_dir(), PATIENCE, go_on).unwrap_err();
     assert!(folder.to_string().contains("only regular files"), "{folder}");
 }
