@@ -711,9 +711,10 @@ const char *obrolan_client_last_error(const obrolan_client *client);
 /*
  * Requests.
  *
- * Every request of the protocol, one function each; docs/protocol.md says all about them. Each
- * waits for its answer, as long as obrolan_client_set_timeout says, while other threads go on using
- * the client. To have many requests on their way at once is obrolan_client_post.
+ * Every request of the protocol, one function each, those of files in a section of their own;
+ * docs/protocol.md says all about them. Each waits for its answer, as long as
+ * obrolan_client_set_timeout says, while other threads go on using the client. To have many
+ * requests on their way at once is obrolan_client_post.
  *
  * What was sent again because its answer was lost with the connection is done once.
  *
@@ -749,56 +750,6 @@ obrolan_result obrolan_client_send_group(obrolan_client *client,
                                          const char *group,
                                          const char *message,
                                          uint64_t *id);
-
-/**
- * Sends to a user the upload of that name (obrolan_client_upload). id is the message's.
- *
- * Since 0.1.0.
- */
-obrolan_result obrolan_client_send_upload(obrolan_client *client,
-                                          const char *to,
-                                          const char *filename,
-                                          uint64_t *id);
-
-/**
- * Sends to every other member of a group the upload of that name. id is the message's.
- *
- * Since 0.1.0.
- */
-obrolan_result obrolan_client_send_group_upload(obrolan_client *client,
-                                                const char *group,
-                                                const char *filename,
-                                                uint64_t *id);
-
-/**
- * Adds len bytes to the user's upload of that name, from offset on: 0, or the size so far. A name
- * of a file has no separator. size is that of the upload, with this part.
- *
- * A part may have some 700000 bytes, as a line has 1 MiB at most. obrolan_client_send_file does all
- * of this for a file.
- *
- * Since 0.1.0.
- */
-obrolan_result obrolan_client_upload(obrolan_client *client,
-                                     const char *filename,
-                                     uint64_t offset,
-                                     const uint8_t *bytes,
-                                     size_t len,
-                                     uint64_t *size);
-
-/**
- * Fetches a part of a file that the user sent or was sent: length bytes from offset on, or as many
- * as the server gives at once if length is 0. obrolan_response_bytes has them; the field "size" is
- * that of the file, "next" where the next part begins, unless this is the last.
- * obrolan_client_get_file does all of this for a file.
- *
- * Since 0.1.0.
- */
-obrolan_result obrolan_client_get_file_part(obrolan_client *client,
-                                            const char *file_id,
-                                            uint64_t offset,
-                                            uint64_t length,
-                                            obrolan_response **response);
 
 /**
  * Makes a group. The user owns it, and is its first member.
@@ -1032,6 +983,65 @@ obrolan_result obrolan_client_get_file(obrolan_client *client,
                                        const char *path,
                                        obrolan_progress progress,
                                        void *user_data);
+
+
+/*
+ * Files in parts.
+ *
+ * The requests of which obrolan_client_send_file and obrolan_client_get_file make whole files, for
+ * programs that have the content elsewhere than in a file. All that is said of requests is true of
+ * them.
+ */
+
+/**
+ * Sends to a user the upload of that name (obrolan_client_upload). id is the message's.
+ *
+ * Since 0.1.0.
+ */
+obrolan_result obrolan_client_send_upload(obrolan_client *client,
+                                          const char *to,
+                                          const char *filename,
+                                          uint64_t *id);
+
+/**
+ * Sends to every other member of a group the upload of that name. id is the message's.
+ *
+ * Since 0.1.0.
+ */
+obrolan_result obrolan_client_send_group_upload(obrolan_client *client,
+                                                const char *group,
+                                                const char *filename,
+                                                uint64_t *id);
+
+/**
+ * Adds len bytes to the user's upload of that name, from offset on: 0, or the size so far. A name
+ * of a file has no separator. size is that of the upload, with this part.
+ *
+ * A part may have some 700000 bytes, as a line has 1 MiB at most. obrolan_client_send_file does all
+ * of this for a file.
+ *
+ * Since 0.1.0.
+ */
+obrolan_result obrolan_client_upload(obrolan_client *client,
+                                     const char *filename,
+                                     uint64_t offset,
+                                     const uint8_t *bytes,
+                                     size_t len,
+                                     uint64_t *size);
+
+/**
+ * Fetches a part of a file that the user sent or was sent: length bytes from offset on, or as many
+ * as the server gives at once if length is 0. obrolan_response_bytes has them; the field "size" is
+ * that of the file, "next" where the next part begins, unless this is the last.
+ * obrolan_client_get_file does all of this for a file.
+ *
+ * Since 0.1.0.
+ */
+obrolan_result obrolan_client_get_file_part(obrolan_client *client,
+                                            const char *file_id,
+                                            uint64_t offset,
+                                            uint64_t length,
+                                            obrolan_response **response);
 
 
 /*

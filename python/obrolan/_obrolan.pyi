@@ -1101,7 +1101,8 @@ class RawClient:
     def wait_for_login(self, timeout: float | None) -> None:
         """Wait until it is logged in, which no event tells then.
 
-        Raises AuthError if the server refuses the login, ConnectionLost if the first attempt fails, Timeout.
+        Raises AuthError if the server refuses the login, RateLimited if it does so for now, ConnectionLost if the first attempt fails,
+        Timeout.
         """
 
     def ask(
@@ -1149,6 +1150,7 @@ class RawClient:
         self,
         to: str,
         group: bool,
+        key: str | None,
         content: bytes | str | os.PathLike[str],
         name: str | None,
         timeout: float,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from obrolan import _obrolan
 from obrolan.client import AFTER
-from obrolan.errors import ApiMisuse, ConnectionLost, Error, Timeout
+from obrolan.errors import ApiMisuse, ConnectionLost, Error, RateLimited, Timeout
 from obrolan.events import Event, Lost, Response
 from obrolan.requests import Call, Requests
 
@@ -123,6 +123,8 @@ class AsyncClient:
                 "the server did not answer in time; check that it is an obrolan server, and the network between"
             ) from None
         if isinstance(event, Lost):
+            if event.retry_after is not None:
+                raise RateLimited(event.retry_after)
             raise ConnectionLost(event.why)
 
     async def make(self, call: Call[T]) -> T:
@@ -154,10 +156,11 @@ class AsyncClient:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Send a file to a user, as :meth:`obrolan.Client.send_file` does. To cancel it stops the file."""
-        return await self._send_file(to, False, source, name, progress)
+        return await self._send_file(to, False, key, source, name, progress)
 
     async def send_group_file(
         self,
@@ -165,22 +168,24 @@ class AsyncClient:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Send a file to every other member of a group, as :meth:`send_file` does to a user."""
-        return await self._send_file(group, True, source, name, progress)
+        return await self._send_file(group, True, key, source, name, progress)
 
     async def _send_file(
         self,
         to: str,
         group: bool,
+        key: str | None,
         source: str | os.PathLike[str] | bytes,
         name: str | None,
         progress: Progress | None,
     ) -> int:
         send = self._living().raw.send_file
         sent = await self._watched(
-            lambda *hooks: send(to, group, source, name, self._patience(), *hooks), progress
+            lambda *hooks: send(to, group, key, source, name, self._patience(), *hooks), progress
         )
         return sent.number("id")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from obrolan import _obrolan
 from obrolan.errors import ApiMisuse, ConfigError, Error
 from obrolan.events import Event, Message
 from obrolan.pending import Pending
-from obrolan.running import Running, is_coroutine_function
+from obrolan.running import Running, is_coroutine_function, logger, printable
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -227,10 +228,11 @@ class Bot:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> Pending[int]:
-        """Send a file to a user, as :meth:`obrolan.Client.send_file` does."""
-        return self._begin(lambda client: client.send_file(to, source, name=name, progress=progress))
+        """Send a file to a user, as :meth:`obrolan.Client.send_file` does. A ``key`` is as that of :meth:`send`."""
+        return self._begin(lambda client: client.send_file(to, source, name=name, key=key, progress=progress))
 
     def send_group_file(
         self,
@@ -238,10 +240,13 @@ class Bot:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> Pending[int]:
         """Send a file to the other members of a group."""
-        return self._begin(lambda client: client.send_group_file(group, source, name=name, progress=progress))
+        return self._begin(
+            lambda client: client.send_group_file(group, source, name=name, key=key, progress=progress)
+        )
 
     def _begin(self, work: Callable[[AsyncClient], Coroutine[object, object, T]]) -> Pending[T]:
         running = self._now()
@@ -283,9 +288,13 @@ class Bot:
     def run(self) -> None:
         """Run as a program: until Ctrl-C or SIGTERM, which let handlers finish. Either one again stops it at once.
 
+        Unless logging is configured, what the bot logs goes to standard error, each line with the time, the bot and its server.
+
         If it cannot run, the reason goes to standard error, and the exit code is 1.
         """
         try:
+            host, port, user = _obrolan.parse_url(self._complete_url())
+            _log_to_standard_error(f"{user}@{host}:{port}")
             asyncio.run(self._run())
         except Error as error:
             raise SystemExit(f"{self.name}: {error}") from None
@@ -309,6 +318,22 @@ class Bot:
         if entered is not None:
             self.stop()
             await entered
+
+
+def _log_to_standard_error(who: str) -> None:
+    """Have lines of the log say when and who. Logging that is configured stays as it is."""
+    if logger.hasHandlers():
+        return
+    who = printable(who).replace("%", "%%")
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        logging.Formatter(f"%(asctime)s %(levelname)s {who}: %(message)s", "%Y-%m-%dT%H:%M:%S%z")
+    )
+    logger.addHandler(handler)
+    # Or each line comes twice, once a handler of the program's calls logging.warning, which configures the root.
+    logger.propagate = False
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
 
 
 @contextmanager

@@ -64,7 +64,8 @@ class Client:
     Each request waits up to ``timeout`` seconds for its answer, None for as long as it takes. With ``wait=False`` it does not wait for
     the login either, and goes on trying.
 
-    Raises AuthError if the server refuses the login, ConnectionLost if it is not reached, Timeout, ApiMisuse if ``url`` is none.
+    Raises AuthError if the server refuses the login, RateLimited if there were too many attempts, ConnectionLost if it is not reached,
+    Timeout, ApiMisuse if ``url`` is none.
     """
 
     timeout: float | None
@@ -121,16 +122,20 @@ class Client:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Send a file to a user, part by part; gives the message's number.
 
-        ``source`` is a path, or the content itself. ``name`` is what the recipient sees: by default the path's last part. ``progress`` is
+        ``source`` is a path, or the content itself. ``name`` is what the recipient sees: by default the path's last part. With a ``key`` of
+        the caller's, 1 to 64 bytes, it is sent once within 24 hours, by whatever process. ``progress`` is
         called with the number of bytes that passed since the last time, as ``tqdm.update`` takes them; an exception in it stops the file.
 
         Raises as every request, for each part; OSError if the file cannot be read.
         """
-        return self._raw.send_file(to, False, source, name, self._patience(), progress, None).number("id")
+        return self._raw.send_file(to, False, key, source, name, self._patience(), progress, None).number(
+            "id"
+        )
 
     def send_group_file(
         self,
@@ -138,10 +143,13 @@ class Client:
         source: str | os.PathLike[str] | bytes,
         *,
         name: str | None = None,
+        key: str | None = None,
         progress: Progress | None = None,
     ) -> int:
         """Send a file to every other member of a group, as :meth:`send_file` does to a user."""
-        return self._raw.send_file(group, True, source, name, self._patience(), progress, None).number("id")
+        return self._raw.send_file(group, True, key, source, name, self._patience(), progress, None).number(
+            "id"
+        )
 
     def get_file(self, file: File, *, progress: Progress | None = None) -> bytes:
         """Fetch the content of a file.

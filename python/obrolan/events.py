@@ -94,7 +94,7 @@ class Message:
         name: str | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Pending[int]:
-        """Answer it with a file, as :meth:`obrolan.Client.send_file` sends one."""
+        """Answer it with a file, as :meth:`obrolan.Client.send_file` sends one; once, as :meth:`reply` answers."""
         return self._origin().reply_file(source, name, progress)
 
     def save_file(
@@ -136,6 +136,8 @@ class Lost:
 
     #: Why, for people.
     why: str
+    #: The seconds that the server said to wait, which the client does, if there were too many attempts to log in.
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

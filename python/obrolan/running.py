@@ -90,8 +90,10 @@ class Running:
 
     def _tell(self, event: Event) -> None:
         match event:
-            case Lost(why):
+            case Lost(why, None):
                 logger.warning("%s; trying again until it is back", printable(why))
+            case Lost(why):
+                logger.warning("%s; waiting so long", printable(why))
             case Connected():
                 logger.info("connected")
             case Resumed():

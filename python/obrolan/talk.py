@@ -51,6 +51,10 @@ def load(where: str) -> Bot:
     """
     file, _, name = where.partition(":")
     path = Path(file)
+    if not path.exists():
+        raise Error(
+            f"there is no file {file}; give the path of the one that makes your bot: obrolan talk PATH/bot.py"
+        )
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if not path.is_file() or spec is None or spec.loader is None:
         raise Error(f"{file} is no Python file; give one that makes an obrolan.Bot")

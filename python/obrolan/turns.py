@@ -127,12 +127,14 @@ class Turn:
         self, source: str | os.PathLike[str] | bytes, name: str | None, progress: Progress | None
     ) -> Pending[int]:
         """Send a file to where the message came from."""
-        client, message = self.turns.client, self.message
+        client, message, key = self.turns.client, self.message, self._key()
         if message.group is not None:
             return self.turns.pending(
-                client.send_group_file(message.group, source, name=name, progress=progress)
+                client.send_group_file(message.group, source, name=name, key=key, progress=progress)
             )
-        return self.turns.pending(client.send_file(message.sender, source, name=name, progress=progress))
+        return self.turns.pending(
+            client.send_file(message.sender, source, name=name, key=key, progress=progress)
+        )
 
     def save_file(self, file: File, path: str | os.PathLike[str], progress: Progress | None) -> Pending[int]:
         """Fetch a file of the message."""

@@ -1,6 +1,6 @@
 //! What a server sends: responses and events.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -65,6 +65,13 @@ impl Response {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         matches!(self.code(), Some(Code::Busy | Code::Unavailable | Code::Throttled))
+    }
+
+    /// How long to wait before the next attempt, if it failed because there were too many.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let seconds = self.number("retry_after").filter(|_| self.code() == Some(Code::Throttled));
+        seconds.map(Duration::from_secs)
     }
 
     /// Why it failed and what to do about it, in words.
@@ -219,6 +226,7 @@ mod tests {
             response(r#"{"status":"ERROR","data":"autentikasi gagal","code":"throttled","retry_after":5}"#);
         assert!(!busy.is_ok() && busy.is_temporary());
         assert_eq!((busy.code(), busy.number("retry_after")), (Some(Code::Throttled), Some(5)));
+        assert_eq!(busy.retry_after(), Some(Duration::from_secs(5)));
         let newer = response(r#"{"status":"ERROR","data":"~","code":"new_word"}"#);
         assert_eq!((newer.code(), newer.code_word()), (None, Some("new_word")));
     }

@@ -5,7 +5,7 @@
 use std::{env, fs, path::Path};
 
 /// The sections of the header, in order, each written from a source file. A type has to come before what names it.
-const SECTIONS: [&str; 16] = [
+const SECTIONS: [&str; 17] = [
     "version",
     "result",
     "code",
@@ -15,6 +15,7 @@ const SECTIONS: [&str; 16] = [
     "client",
     "client/requests",
     "client/files",
+    "client/parts",
     "server",
     "config",
     "output",

@@ -1,4 +1,4 @@
-"""Servers for the tests of clients and bots."""
+"""Servers and bots for the tests of clients and bots."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -20,12 +22,14 @@ if TYPE_CHECKING:
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("OBROLAN_")}
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
+@contextmanager
+def free_port() -> Iterator[int]:
+    """Yield a port that nobody listens on, and that the system gives to nobody else meanwhile."""
     with socket.socket() as bound:
+        # What is bound and does not listen refuses connections, and a server that says the same may listen there.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(("127.0.0.1", 0))
-        port: int = bound.getsockname()[1]
-        return port
+        yield bound.getsockname()[1]
 
 
 def url_of(server: str, user: str) -> str:
@@ -40,13 +44,33 @@ def account(server: str, user: str) -> str:
     return url
 
 
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it does not come to that"
+        time.sleep(0.01)
+
+
+def new_bot(*, replay: bool = False, concurrency: int = 64, drain: float = 10) -> obrolan.Bot:
+    """Return a bot that has no server yet."""
+    return obrolan.Bot("obrolan://robot@localhost", replay=replay, concurrency=concurrency, drain=drain)
+
+
+def waits_for_an_answer(bot: obrolan.Bot) -> bool:
+    """Return whether a handler of a bot waits for the answer to a question."""
+    assert bot._running is not None
+    return any(turn.is_resting for turn in list(bot._running.turns._working))
+
+
 class Home:
     """An ``obrolan serve`` of its own process, which can be killed and comes back with what it has stored, at the same port."""
 
     def __init__(self, folder: Path) -> None:
         """Start it."""
         self._folder = folder
-        self._port = free_port()
+        self._reserved = ExitStack()
+        self._port = self._reserved.enter_context(free_port())
         self.server = f"obrolan://127.0.0.1:{self._port}"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -55,7 +79,7 @@ class Home:
         """Start it, and wait until it serves."""
         ready = self._folder / "ready"
         ready.unlink(missing_ok=True)
-        self._process = subprocess.Popen(
+        process = self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "obrolan", "serve", "--log", "off"),
                 *("--listen", f"127.0.0.1:{self._port}"),
@@ -64,11 +88,12 @@ class Home:
             env=ENVIRONMENT,
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + 30
-        while not ready.exists():
-            assert self._process.poll() is None
-            assert time.monotonic() < deadline, "the server does not get ready"
-            time.sleep(0.01)
+
+        def is_ready() -> bool:
+            assert process.poll() is None
+            return ready.exists()
+
+        until(is_ready)
 
     def kill(self) -> None:
         """End it without a warning."""
@@ -85,3 +110,4 @@ class Home:
     ) -> None:
         """Kill it."""
         self.kill()
+        self._reserved.close()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -14,18 +12,8 @@ import pytest
 import obrolan
 import obrolan.aio
 import obrolan.turns
+from home import new_bot, until, waits_for_an_answer
 from obrolan import Bot, Message, testing
-
-
-def new_bot(*, replay: bool = False, concurrency: int = 64, drain: float = 10) -> Bot:
-    return Bot("obrolan://robot@localhost", replay=replay, concurrency=concurrency, drain=drain)
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not holds():
-        assert time.monotonic() < deadline, "it does not come to that"
-        time.sleep(0.01)
 
 
 def test_one_handler_takes_a_message(obrolan_server: testing.Server) -> None:
@@ -101,7 +89,7 @@ def test_it_hears_neither_itself_nor_what_was_before(obrolan_server: testing.Ser
 
 def test_plain_functions_run_in_a_pool(obrolan_server: testing.Server) -> None:
     bot = new_bot()
-    both = threading.Barrier(2, timeout=10)
+    both = threading.Barrier(2, timeout=60)
 
     @bot.on_message
     def plain(msg: Message) -> None:
@@ -124,13 +112,14 @@ def test_plain_functions_run_in_a_pool(obrolan_server: testing.Server) -> None:
 def test_a_conversation_goes_in_order_and_others_beside_it(obrolan_server: testing.Server) -> None:
     bot = new_bot(concurrency=2)
     working = most = 0
+    go = threading.Event()
 
     @bot.on_message
     async def slow(msg: Message) -> None:
         nonlocal working, most
         working += 1
         most = max(most, working)
-        await asyncio.sleep(0.02 if msg.text == "0" else 0)
+        await asyncio.to_thread(go.wait)
         await msg.reply(msg.text)
         working -= 1
 
@@ -140,6 +129,8 @@ def test_a_conversation_goes_in_order_and_others_beside_it(obrolan_server: testi
         for number in range(20):
             for person in people:
                 person.send("robot", str(number))
+        until(lambda: working == 2)
+        go.set()
         for person in people:
             replies = [person.expect(str(number)) for number in range(20)]
             assert [reply.id for reply in replies] == sorted(reply.id for reply in replies)
@@ -229,6 +220,7 @@ def test_a_question_without_an_answer(obrolan_server: testing.Server) -> None:
     with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
         ann.send("robot", "/name")
         ann.expect("name?")
+        until(lambda: waits_for_an_answer(bot))
         ann.expect_nothing()
         obrolan_server.advance(61)
         ann.expect("no answer came within 60 seconds")
@@ -306,102 +298,6 @@ def test_an_error_handler_is_told(obrolan_server: testing.Server, caplog: pytest
     assert "the error handler failed for message 1" in caplog.text
 
 
-def test_a_bot_that_loses_its_connection(
-    obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture
-) -> None:
-    bot = new_bot()
-    states: list[obrolan.Event] = []
-
-    @bot.on(obrolan.Connected)
-    @bot.on(obrolan.Lost)
-    @bot.on(obrolan.Resumed)
-    def told(event: obrolan.Event) -> None:
-        states.append(event)
-
-    @bot.on_message
-    async def echo(msg: Message) -> None:
-        await msg.reply(msg.text)
-
-    srv = obrolan_server
-    with caplog.at_level(logging.INFO), srv.run(bot) as running, srv.client("ann") as ann:
-        ann.send("robot", "one")
-        ann.expect("one")
-        running.link.refuse()
-        until(lambda: len(states) == 2)
-        ann.send("robot", "two")
-        ann.expect_nothing()
-        sent = bot.send("ann", "from outside")
-        running.link.accept()
-        ann.expect("two", timeout=20)
-        ann.expect("from outside")
-        assert sent.result(20) > 0
-        running.link.drop()
-        ann.send("robot", "three")
-        ann.expect("three", timeout=20)
-        running.link.delay = 0.05
-        began = time.monotonic()
-        ann.send("robot", "four")
-        ann.expect("four", timeout=20)
-        assert time.monotonic() - began >= 0.1
-        ann.expect_nothing()
-    kinds = [type(state) for state in states]
-    assert kinds == [obrolan.Connected, *[obrolan.Lost, obrolan.Resumed] * 2]
-    assert [
-        record.getMessage().partition(";")[0] for record in caplog.records if record.name == "obrolan"
-    ] == [
-        "connected",
-        *["the server closed it", "connected again"] * 2,
-    ]
-
-
-def test_a_handler_that_blocks_does_not_break_the_connection(obrolan_server: testing.Server) -> None:
-    bot = new_bot()
-    lost: list[obrolan.Event] = []
-    bot.on(obrolan.Lost)(lost.append)
-
-    @bot.on_message
-    async def block(msg: Message) -> None:
-        if msg.text == "block":
-            time.sleep(1.5)  # noqa: ASYNC251
-        await msg.reply(msg.text)
-
-    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
-        ann.send("robot", "block")
-        for number in range(100):
-            ann.send("robot", str(number))
-        ann.expect("block", timeout=20)
-        for number in range(100):
-            ann.expect(str(number), timeout=20)
-    assert lost == []
-
-
-def test_what_is_asked_passes_messages_that_wait(
-    obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The bot's own requests are answered, however many messages its handlers have not come to."""
-    monkeypatch.setattr(obrolan.turns, "MOST", 10)
-    monkeypatch.setattr(obrolan.aio, "MOST", 20)
-    bot = new_bot(concurrency=1)
-    go = threading.Event()
-
-    @bot.on_message
-    async def work(msg: Message) -> None:
-        if msg.text == "first":
-            while not go.is_set():
-                await bot.client.ping()
-                await asyncio.sleep(0.01)
-        await msg.reply(msg.text)
-
-    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
-        ann.send("robot", "first")
-        for number in range(150):
-            ann.send("robot", str(number))
-        go.set()
-        ann.expect("first", timeout=20)
-        for number in range(150):
-            ann.expect(str(number), timeout=20)
-
-
 def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
     bot = new_bot()
     steps: list[int] = []
@@ -424,67 +320,6 @@ def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> No
         assert ann.expect("group.txt").group == "room"
         ann.expect("4000 bytes")
     assert sum(steps) == 8000
-
-
-def test_a_bot_that_is_stopped_lets_its_handlers_finish(obrolan_server: testing.Server) -> None:
-    bot = new_bot(replay=True)
-    begun = threading.Event()
-    asked: list[BaseException] = []
-
-    @bot.on_message
-    async def slow(msg: Message) -> None:
-        begun.set()
-        await asyncio.sleep(0.5)
-        # Nobody waits for this one, and it is sent all the same.
-        msg.reply(msg.text)
-
-    @bot.on_command("/ask")
-    async def ask(msg: Message) -> None:
-        try:
-            answer = await msg.ask("?")
-        except BaseException as error:
-            asked.append(error)
-            raise
-        await msg.reply(f"hello {answer.text}")
-
-    srv = obrolan_server
-    with srv.client("ann") as ann, srv.client("bob") as bob:
-        with srv.run(bot):
-            bob.send("robot", "/ask")
-            bob.expect("?")
-            ann.send("robot", "one")
-            ann.send("robot", "two")
-            begun.wait(20)
-            began = time.monotonic()
-        assert 0.3 < time.monotonic() - began < 5
-        assert [type(error) for error in asked] == [asyncio.CancelledError]
-        ann.expect("one")
-        ann.expect_nothing()
-        # What is not confirmed comes again, but replies that were sent are not sent again.
-        with srv.run(bot):
-            ann.expect("two")
-            bob.send("robot", "Bob")
-            bob.expect("hello Bob")
-            ann.expect_nothing()
-            bob.expect_nothing()
-
-
-def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) -> None:
-    bot = new_bot(drain=0.2)
-    begun, forever = threading.Event(), threading.Event()
-
-    @bot.on_message
-    def hang(_msg: Message) -> None:
-        begun.set()
-        forever.wait(60)
-
-    with obrolan_server.client("ann") as ann:
-        with obrolan_server.run(bot):
-            ann.send("robot", "x")
-            begun.wait(20)
-            began = time.monotonic()
-        assert time.monotonic() - began < 5
-        forever.set()
 
 
 def test_what_cannot_be(obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -526,6 +361,11 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             pending.result()
         await pending
 
+    async def run_until_it_ends(bot: Bot) -> None:
+        async with bot:
+            assert bot._entered is not None
+            await asyncio.wait([bot._entered])
+
     async def work() -> None:
         async with bot, obrolan.AsyncClient(url("ann")) as ann:
             await bot.send("ann", "hello")
@@ -535,8 +375,7 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
                         break
                     await ann.send("robot", "bye")
         with pytest.raises(obrolan.AuthError):
-            async with Bot(url("bob").replace("secret99", "wrong-password")):
-                await asyncio.sleep(1)
+            await run_until_it_ends(Bot(url("bob").replace("secret99", "wrong-password")))
 
     asyncio.run(asyncio.wait_for(work(), 60))
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import obrolan
-from home import Home, account, free_port, url_of
+from home import Home, account, free_port, until, url_of
 from obrolan.requests import Account, Realm, Requests
 
 
@@ -136,9 +136,9 @@ def test_errors_say_what_to_do(server: str) -> None:
     with pytest.raises(obrolan.ApiMisuse, match="does not begin with obrolan://"):
         obrolan.Client("localhost:8889")
     with pytest.raises(obrolan.ApiMisuse, match="has no password"):
-        obrolan.Client(f"obrolan://ann@127.0.0.1:{free_port()}")
-    with pytest.raises(obrolan.ConnectionLost, match="nothing listens on"):
-        obrolan.Client(f"obrolan://ann:secret99@127.0.0.1:{free_port()}")
+        obrolan.Client("obrolan://ann@127.0.0.1:8889")
+    with free_port() as port, pytest.raises(obrolan.ConnectionLost, match="nothing listens on"):
+        obrolan.Client(f"obrolan://ann:secret99@127.0.0.1:{port}")
 
 
 def test_too_many_attempts_are_told_with_the_time_to_wait() -> None:
@@ -155,7 +155,10 @@ def test_too_many_attempts_are_told_with_the_time_to_wait() -> None:
 
         with obrolan.Client(ann) as client, pytest.raises(obrolan.RateLimited) as limited:
             attempts()
-        assert limited.value.retry_after > 0
+        assert 0 < limited.value.retry_after <= 60
+        with pytest.raises(obrolan.RateLimited) as limited:
+            obrolan.Client(ann)
+        assert 0 < limited.value.retry_after <= 60
 
 
 def test_time_that_is_over() -> None:
@@ -164,7 +167,7 @@ def test_time_that_is_over() -> None:
         began = time.monotonic()
         with pytest.raises(obrolan.Timeout):
             obrolan.Client(url, timeout=0.1)
-        assert 0.1 <= time.monotonic() - began < 5
+        assert 0.1 <= time.monotonic() - began < 20
         client = obrolan.Client(url, timeout=0.1, wait=False)
         with pytest.raises(obrolan.ConnectionLost, match="the request is made when there is one again"):
             client.ping()
@@ -179,7 +182,9 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(tmp_path: Path) ->
         with obrolan.Client(ann_url, timeout=60) as ann, obrolan.Client(bob_url) as bob:
             texts: list[str] = []
             sent = [f"message {number}" for number in range(300)]
-            ahead = threading.Semaphore(20)  # so that there is something to send whenever the server is killed
+            ahead = threading.Semaphore(
+                20
+            )  # so that there is something to send whenever the server is killed
 
             def send() -> None:
                 for text in sent:
@@ -224,9 +229,11 @@ def test_threads_share_a_client(server: str) -> None:
 def test_iteration_ends_when_another_thread_closes_it(server: str) -> None:
     ann = obrolan.Client(account(server, "ann"))
     ann.send("ann", "last")
+    assert next_message(ann).text == "last"
+    # It waits by then, or is about to: it ends either way.
     closing = threading.Timer(0.2, ann.close)
     closing.start()
-    assert [event.text for event in ann if isinstance(event, obrolan.Message)] == ["last"]
+    assert list(ann) == []
     closing.join()
     with pytest.raises(obrolan.ConnectionLost):
         ann.next_event(0)
@@ -264,6 +271,9 @@ def test_files_both_ways(server: str, tmp_path: Path) -> None:
         file = next_message(bob).file
         assert file is not None
         assert bob.get_file(file) == b"halo"
+        once = [ann.send_file("bob", b"halo", name="once.txt", key="once") for _ in range(2)]
+        assert once[0] == once[1] == next_message(bob).id
+        assert bob.next_event(0.1) is None
         with pytest.raises(obrolan.RequestError, match="no_such_file"):
             bob.get_file(obrolan.File("999", "x", 1, ""))
         with pytest.raises(FileNotFoundError):
@@ -291,8 +301,8 @@ with obrolan.Server() as server:
     silent = socket.create_server(("127.0.0.1", 0))
     nowhere = f"obrolan://ann:secret99@127.0.0.1:{silent.getsockname()[1]}"
     lonely = obrolan.Client(nowhere, timeout=None, wait=False)
-    print("ready", flush=True)
     try:
+        print("ready", flush=True)
         CALL
     except KeyboardInterrupt:
         print("interrupted", flush=True)
@@ -320,7 +330,7 @@ def test_ctrl_c_works_at_once_in_every_call_that_waits(call: str) -> None:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5
         process.kill()
 
 
@@ -341,8 +351,9 @@ def test_a_fork_is_noticed_and_refused(server: str) -> None:
 
 
 def test_clients_leave_nothing_behind(server: str) -> None:
-    def count(kind: str) -> int:
-        return len(list(Path("/proc/self", kind).iterdir()))
+    def held() -> tuple[int, int]:
+        descriptors, threads = (len(list(Path("/proc/self", kind).iterdir())) for kind in ("fd", "task"))
+        return descriptors, threads
 
     url = account(server, "ann")
 
@@ -350,7 +361,7 @@ def test_clients_leave_nothing_behind(server: str) -> None:
         async with obrolan.AsyncClient(url) as client:
             await client.send("ann", "x" * 1000)
 
-    def some() -> tuple[int, int, int]:
+    def some() -> int:
         for _ in range(5):
             with obrolan.Client(url) as ann:
                 for _ in range(20):
@@ -358,15 +369,11 @@ def test_clients_leave_nothing_behind(server: str) -> None:
                     next_message(ann)
             obrolan.Client(url)
             asyncio.run(one())
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return count("fd"), count("task"), pages * 4
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
     some()
-    before = some()
+    kilobytes = some()
+    descriptors, threads = held()
+    assert some() < kilobytes + 4096
     # The server is in this process too, and lets connections go when they are gone.
-    for _ in range(10):
-        after = some()
-        if after[:2] <= before[:2]:
-            break
-    assert after[:2] <= before[:2]
-    assert after[2] < before[2] + 4096, "kilobytes"
+    until(lambda: held()[0] <= descriptors and held()[1] <= threads)

@@ -64,8 +64,8 @@ def test_the_wheel_is_for_every_python_from_3_10_on_and_needs_nothing() -> None:
 
 
 def test_it_is_imported_fast() -> None:
-    """The least of some runs counts: others may be busy on this machine."""
-    program = "import time; began = time.perf_counter(); import obrolan; print(time.perf_counter() - began)"
+    """The processor's time counts, and the least of some runs: others may be busy on this machine."""
+    program = "import time; began = time.process_time(); import obrolan; print(time.process_time() - began)"
     runs = [subprocess.check_output([sys.executable, "-c", program], timeout=60) for _ in range(5)]
     assert min(map(float, runs)) < 0.1
 

@@ -149,15 +149,16 @@ def test_ctrl_c_ends_the_waiting_for_a_server_that_stops_slowly() -> None:
         peer = socket.create_connection(server.address)
         for _ in range(300):
             peer.sendall(b"HELP\\n" * 100)
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
         began = time.monotonic()
         try:
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
             server.stop()
         except KeyboardInterrupt:
             print("interrupted after", time.monotonic() - began)
         os._exit(0)
     """)
-    assert done.stdout.startswith("interrupted after 0."), done
+    said, _, seconds = done.stdout.rpartition(" ")
+    assert (said, float(seconds) < 5) == ("interrupted after", True), done
 
 
 def test_a_fork_is_noticed() -> None:

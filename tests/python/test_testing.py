@@ -25,6 +25,8 @@ def test_what_came_instead_is_told(obrolan_server: testing.Server) -> None:
         ann.send("bob", "ho\n")
         ann.send_group("room", "hum")
         ann.send_file("bob", b"x", name="x.txt")
+        ann.send("bob", "all of it")
+        bob.expect("all of it")
         with pytest.raises(AssertionError) as told:
             bob.expect(re.compile("^h[ae]"), timeout=0.1)
         assert str(told.value) == (
@@ -45,7 +47,7 @@ def test_what_came_instead_is_told(obrolan_server: testing.Server) -> None:
 def test_links_break_to_order(obrolan_server: testing.Server) -> None:
     with obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
         ann.link.refuse()
-        assert isinstance(ann.next_event(5), obrolan.Lost)
+        assert isinstance(ann.next_event(60), obrolan.Lost)
         with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.1", ann.link.port)):
             pass
         bob.send("ann", "meanwhile")
@@ -112,24 +114,38 @@ def test_other_settings_and_other_names() -> None:
 def test_talk_is_a_conversation_with_a_bot(tmp_path: Path) -> None:
     program = [sys.executable, "-m", "obrolan"]
 
-    def talk_to(bot: str, typed: str, *options: str) -> tuple[int, str, str]:
+    def talk_to(bot: str, typed: str, said: str, *options: str) -> None:
+        """Type, and wait for as many lines before the input ends."""
         command = [*program, "talk", bot, *options]
-        done = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=60, check=False)
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as talking:
+            assert talking.stdin is not None
+            assert talking.stdout is not None
+            talking.stdin.write(typed)
+            talking.stdin.flush()
+            came = "".join(talking.stdout.readline() for _ in said.splitlines())
+            rest, errors = talking.communicate(timeout=60)
+        assert (talking.returncode, came + rest, errors) == (0, said, "")
+
+    def refused(bot: str) -> tuple[int, str, str]:
+        command = [*program, "talk", bot]
+        done = subprocess.run(command, input="", capture_output=True, text=True, timeout=60, check=False)
         return done.returncode, done.stdout, done.stderr
 
     echo = str(EXAMPLES / "echo.py")
-    assert talk_to(echo, "hi\n\nthere\n") == (0, "echo: hi\necho: there\n", "")
-    assert talk_to(echo, "hi", "--as", "ann", "--group", "room") == (0, "echo: hi\n", "")
-    assert talk_to(str(EXAMPLES / "dice.py"), "/roll\n1d1\n") == (
-        0,
-        "dice: Which dice? 2d6, say.\ndice: 1 = 1\n",
-        "",
-    )
-    missing = talk_to("missing.py", "")
-    assert missing == (
+    talk_to(echo, "hi\n\nthere\n", "echo: hi\necho: there\n")
+    talk_to(echo, "hi\n", "echo: hi\n", "--as", "ann", "--group", "room")
+    talk_to(str(EXAMPLES / "dice.py"), "/roll\n1d1\n", "dice: Which dice? 2d6, say.\ndice: 1 = 1\n")
+    assert refused("missing.py") == (
         1,
         "",
-        "obrolan talk: missing.py is no Python file; give one that makes an obrolan.Bot\n",
+        "obrolan talk: there is no file missing.py; give the path of the one that makes your bot: obrolan talk PATH/bot.py\n",
+    )
+    assert refused(str(tmp_path)) == (
+        1,
+        "",
+        f"obrolan talk: {tmp_path} is no Python file; give one that makes an obrolan.Bot\n",
     )
     two = tmp_path / "two.py"
     two.write_text(
@@ -140,10 +156,8 @@ def test_talk_is_a_conversation_with_a_bot(tmp_path: Path) -> None:
         "    await msg.reply('two\\nlines \\x1b[31m')\n"
         "    await msg.reply_file(b'x', name='x.txt')\n"
     )
-    code, _, errors = talk_to(str(two), "")
-    assert (code, errors) == (1, f"obrolan talk: which bot? {two} has one, other; write {two}:NAME\n")
-    said = "two: two\n  lines \\x1b[31m\ntwo: sends the file x.txt (1 B)\n"
-    assert talk_to(f"{two}:other", "x") == (0, said, "")
+    assert refused(str(two)) == (1, "", f"obrolan talk: which bot? {two} has one, other; write {two}:NAME\n")
+    talk_to(f"{two}:other", "x\n", "two: two\n  lines \\x1b[31m\ntwo: sends the file x.txt (1 B)\n")
     assert "obrolan talk bot.py" in subprocess.check_output([*program, "--help"], text=True, timeout=60)
 
 

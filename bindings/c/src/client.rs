@@ -22,6 +22,7 @@
 
 pub(crate) mod files;
 pub(crate) mod options;
+pub(crate) mod parts;
 pub(crate) mod requests;
 
 use std::{

@@ -94,7 +94,7 @@ impl obrolan_event {
         Ok(match event {
             Event::Message(message) => message.into(),
             Event::Connected { resumed } => obrolan_event { resumed, ..of(OBROLAN_EVENT_CONNECTED) },
-            Event::Lost { why } => obrolan_event { text: Some(to_c(why)), ..of(OBROLAN_EVENT_LOST) },
+            Event::Lost { why, .. } => obrolan_event { text: Some(to_c(why)), ..of(OBROLAN_EVENT_LOST) },
             Event::Gap { count } => obrolan_event { count, ..of(OBROLAN_EVENT_GAP) },
             Event::Response { id, response } => obrolan_event {
                 request: request_number(id),

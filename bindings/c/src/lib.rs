@@ -67,7 +67,7 @@ mod server;
 mod version;
 
 pub use answer::*;
-pub use client::{files::*, options::*, requests::*, *};
+pub use client::{files::*, options::*, parts::*, requests::*, *};
 pub use code::*;
 pub use config::*;
 pub use engine::*;

@@ -7,6 +7,7 @@ import_exception!(obrolan.errors, AuthError);
 import_exception!(obrolan.errors, ConfigError);
 import_exception!(obrolan.errors, ConnectionLost);
 import_exception!(obrolan.errors, Poisoned);
+import_exception!(obrolan.errors, RateLimited);
 import_exception!(obrolan.errors, RecoveryError);
 import_exception!(obrolan.errors, Refused);
 import_exception!(obrolan.errors, ServerError);

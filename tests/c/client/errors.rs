@@ -42,21 +42,23 @@ fn what_is_given_apart_goes_before_the_url() {
 
 #[test]
 fn what_is_reached_or_not() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("obrolan://ann:secret99@{}", free.local_addr().unwrap());
+    let listener = || {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("obrolan://ann:secret99@{}", listener.local_addr().unwrap());
+        (listener, url)
+    };
+    let (_silent, url) = listener();
     let late = Client::open_with(&url, |options| options.timeout_ms = 50).err().unwrap();
     assert_eq!(late.code, OBROLAN_ERR_TIMEOUT);
+    let (stranger, url) = listener();
     thread::scope(|scope| {
-        // The client that gave up is the first.
-        scope.spawn(|| {
-            let (mut stranger, _) = free.accept().and_then(|_| free.accept()).unwrap();
-            stranger.write_all(b"SSH-2.0-x\r\n").unwrap();
-        });
+        scope.spawn(|| stranger.accept().unwrap().0.write_all(b"SSH-2.0-x\r\n").unwrap());
         let strange = refused(&url);
         assert_eq!(strange.code, OBROLAN_ERR_PROTOCOL);
         assert!(strange.text.contains("check its address and port"), "{}", strange.text);
     });
-    drop(free);
+    let home = Home::new();
+    let url = format!("obrolan://ann:secret99@{}", home.at);
     let gone = refused(&url);
     assert_eq!(gone.code, OBROLAN_ERR_UNREACHABLE);
     assert!(gone.text.contains("is the server running?"), "{}", gone.text);

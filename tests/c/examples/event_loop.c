@@ -73,7 +73,10 @@ static bool read_input(void) {
 
 int main(int argc, char **argv) {
     bool open = true, good = true;
-    if (argc != 3) return 2;
+    if (argc != 3) {
+        fprintf(stderr, "usage: event_loop obrolan://USER:PASSWORD@HOST:PORT TO\n");
+        return 2;
+    }
     to = argv[2];
     if (obrolan_client_open(argv[1], NULL, NULL, &client) != OBROLAN_OK) good = false;
     while (good && (open || unanswered > 0)) {

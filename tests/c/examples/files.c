@@ -38,21 +38,31 @@ static obrolan_result fetch_file(obrolan_client *client, const obrolan_event *ev
     return result;
 }
 
-/* Fetches all files that wait. */
+/* Fetches all files that wait, page by page. */
 static obrolan_result fetch_files(obrolan_client *client, const char *folder) {
-    obrolan_event *event;
-    obrolan_result result = obrolan_client_next(client, 1000, &event);
-    while (result == OBROLAN_OK && event != NULL) {
-        if (obrolan_event_file_id(event) != NULL) result = fetch_file(client, event, folder);
-        if (result == OBROLAN_OK) result = obrolan_client_ack(client, obrolan_event_id(event));
-        obrolan_event_free(event);
-        if (result == OBROLAN_OK) result = obrolan_client_next(client, 1000, &event);
+    obrolan_response *page;
+    const obrolan_event *message;
+    uint64_t last = 0;
+    bool more = true;
+    obrolan_result result = OBROLAN_OK;
+    while (result == OBROLAN_OK && more) {
+        result = obrolan_client_inbox(client, last, &page);
+        if (result != OBROLAN_OK) break;
+        for (size_t at = 0; (message = obrolan_response_message(page, at)) != NULL; at++) {
+            if (obrolan_event_file_id(message) != NULL) result = fetch_file(client, message, folder);
+            if (result != OBROLAN_OK) break;
+            last = obrolan_event_id(message);
+            obrolan_client_ack(client, last);
+        }
+        more = obrolan_response_bool(page, "more");
+        obrolan_response_free(page);
     }
     return result;
 }
 
 int main(int argc, char **argv) {
     obrolan_client *client = NULL;
+    obrolan_client_options options;
     obrolan_result result;
     bool sends = argc == 5 && strcmp(argv[2], "send") == 0;
     bool fetches = argc == 4 && strcmp(argv[2], "fetch") == 0;
@@ -61,7 +71,9 @@ int main(int argc, char **argv) {
         return 2;
     }
     signal(SIGINT, stop);
-    result = obrolan_client_open(argv[1], NULL, NULL, &client);
+    result = obrolan_client_options_default(&options, sizeof options);
+    options.messages = OBROLAN_MESSAGES_NONE; /* they are asked for */
+    if (result == OBROLAN_OK) result = obrolan_client_open_with(argv[1], NULL, NULL, &options, &client);
     if (result == OBROLAN_OK) {
         result = sends ? send_file(client, argv[3], argv[4]) : fetch_files(client, argv[3]);
     }

@@ -4,8 +4,8 @@
 #include <obrolan.h>
 #include <stdio.h>
 
-/* What scripts are told: the numbers of sysexits.h. */
-enum { OK = 0, FAILED = 1, USAGE = 64, NO_USER = 67, UNAVAILABLE = 69 };
+/* What scripts are told; the large numbers are those of sysexits.h. */
+enum { OK = 0, FAILED = 1, USAGE = 2, NO_USER = 67, UNAVAILABLE = 69 };
 
 static int status(obrolan_result result) {
     switch (result) {

@@ -66,7 +66,10 @@ static void make_durable(void) {
 }
 
 int main(int argc, char **argv) {
-    need(argc == 3);
+    if (argc != 3) {
+        fprintf(stderr, "usage: server PORT JOURNAL\n");
+        return 2;
+    }
     for (int fd = 0; fd < FDS; fd++) polled[fd].fd = -1;
     signal(SIGTERM, stop);
     signal(SIGPIPE, SIG_IGN);
@@ -81,9 +84,8 @@ int main(int argc, char **argv) {
         OK(obrolan_engine_handle_timeout(engine, now()));
         do_outputs();
         for (int fd = 0; fd < FDS; fd++) {
-            if (polled[fd].revents && fd == listener) {
-                accept_from(listener);
-            } else if (polled[fd].revents) {
+            if (polled[fd].revents && fd == listener) accept_from(listener);
+            else if (polled[fd].revents) {
                 if (polled[fd].revents & POLLOUT) write_to(fd);
                 do_outputs();
                 if (polled[fd].revents & ~POLLOUT) read_from(fd);

@@ -145,14 +145,18 @@ fn the_echo_bot_answers_over_a_restart() {
         assert!(during.wait(PATIENCE).unwrap().unwrap().is_ok());
         assert_eq!(text(&message(&ann)), "during");
 
+        // Each is confirmed.
+        let mailbox = open(&home, "echo", &SCRIPT);
+        let begun = Instant::now();
+        while mailbox.call(Request::Inbox { after: None }, PATIENCE).unwrap().messages() != Some(Vec::new()) {
+            assert!(begun.elapsed() < PATIENCE, "a message is not confirmed");
+            thread::sleep(Duration::from_millis(5));
+        }
         terminate(&bot.0);
         let said = bot.end();
         assert!(said.starts_with("connected\nlost: ") && said.ends_with("connected\n"), "{said}");
         ok(&ann, Request::Ping);
         assert_eq!(ann.next_event(Duration::ZERO), Ok(None), "each was answered once");
-        let left = open(&home, "echo", &Options::default());
-        ok(&left, Request::Ping);
-        assert_eq!(left.next_event(Duration::ZERO), Ok(None), "each was confirmed");
         server.stop().unwrap();
     });
 }
@@ -213,11 +217,10 @@ fn a_message_is_sent_in_one_call() {
             assert_eq!(message.group.as_deref(), to.strip_prefix('#'));
         }
         let code = |to| send(to).status.code();
-        assert_eq!((code("nobody"), code("#none"), code("")), (Some(67), Some(1), Some(64)));
+        assert_eq!((code("nobody"), code("#none"), code("")), (Some(67), Some(1), Some(2)));
         assert_eq!(said(&send("nobody")), "send: there is no such user; check the name\n");
         server.stop().unwrap();
         assert_eq!(code("ann"), Some(69));
-        assert_eq!(output(&mut command()).status.code(), Some(64));
     });
 }
 
@@ -284,7 +287,6 @@ fn files_are_sent_and_fetched() {
         let missing = output(command().args([&ann, "send", "bob", "no/such/file"]));
         assert_eq!(missing.status.code(), Some(1));
         assert!(said(&missing).starts_with("files: the file cannot be read or written here"));
-        assert_eq!(output(&mut command()).status.code(), Some(2));
         server.stop().unwrap();
     });
 }

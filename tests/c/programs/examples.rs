@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    c::{Language, SANITIZED, build, ended, files, repository, scratch, terminate, valgrind},
+    c::{Language, SANITIZED, build, ended, files, output, repository, said, scratch, terminate, valgrind},
     client::{Client, PATIENCE, id, text},
     random::Random,
 };
@@ -38,6 +38,20 @@ fn they_are_short_and_all_are_run() {
     for path in sources.iter().chain(&files(&examples(), "h")) {
         let lines = fs::read_to_string(path).unwrap().lines().count();
         assert!(lines < 100, "{} has {lines} lines", path.display());
+    }
+}
+
+#[test]
+fn they_tell_how_they_are_used() {
+    for source in files(&examples(), "c") {
+        let name = source.file_stem().unwrap().to_str().unwrap();
+        let program = built(name, "usage", Language::C11, &[]);
+        for args in [&[][..], &["x"; 9]] {
+            let told = output(Command::new(&program).args(args));
+            let text = said(&told);
+            assert_eq!((told.status.code(), told.stdout.is_empty()), (Some(2), true), "{name}: {text}");
+            assert!(text.starts_with(&format!("usage: {name} ")) && text.lines().count() == 1, "{text}");
+        }
     }
 }
 
@@ -180,11 +194,13 @@ fn the_server_keeps_what_it_answered() {
     let mut acked = 0;
     for round in 0..8 {
         let server = Server::start(Command::new(&program), &journal);
-        let address = server.address;
         let count = &AtomicUsize::new(0);
         let answered: BTreeMap<u64, String> = thread::scope(|scope| {
-            let send = |name| scope.spawn(move || send_until_killed(address, name, round, count));
-            let senders = ["ann", "bob"].map(send);
+            let senders = ["ann", "bob"].map(|name| {
+                let mut client = server.client();
+                client.log_in(name);
+                scope.spawn(move || send_until_killed(client, name, round, count))
+            });
             let deadline = Instant::now() + PATIENCE;
             while count.load(Ordering::Relaxed) < 20 {
                 assert!(Instant::now() < deadline, "the server does not answer");
@@ -222,15 +238,13 @@ fn the_server_keeps_what_it_answered() {
     }
 }
 
-/// Logs in and sends messages to eve as fast as they are answered, and counts them. Returns them by their number.
+/// Sends messages to eve as fast as they are answered, and counts them. Returns them by their number.
 fn send_until_killed(
-    address: SocketAddr,
+    mut client: Client,
     name: &'static str,
     round: u64,
     count: &AtomicUsize,
 ) -> Vec<(u64, String)> {
-    let mut client = Client::connect(address).unwrap();
-    client.log_in(name);
     let mut answered = Vec::new();
     for number in 0.. {
         let text = format!("{name} {round} {number}");

@@ -92,7 +92,7 @@ unsafe fn send(
     enter(client, |client, timeout| {
         // SAFETY: the caller's promise.
         let (path, mut told) = unsafe { (arguments::path(path, "path")?, told(progress, user_data)) };
-        let answer = client.send_file_at(to?, path, timeout, &mut told)?;
+        let answer = client.send_file_at(to?, None, path, timeout, &mut told)?;
         // SAFETY: the same.
         unsafe { give_id(&answer, id) };
         Ok(())

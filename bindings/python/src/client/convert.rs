@@ -90,7 +90,9 @@ pub(super) fn event<'py>(py: Python<'py>, event: Event) -> PyResult<Bound<'py, P
     match event {
         Event::Connected { resumed: false } => make!(py, "Connected",),
         Event::Connected { resumed: true } => make!(py, "Resumed",),
-        Event::Lost { why } => make!(py, "Lost", why),
+        Event::Lost { why, retry_after } => {
+            make!(py, "Lost", why, retry_after.map(|wait| wait.as_secs_f64()))
+        }
         Event::Message(told) => message(py, told),
         Event::Gap { count } => make!(py, "Gap", count),
         Event::Response { id, response: answer } => (id.0, response(py, &answer)?).into_bound_py_any(py),

@@ -50,21 +50,27 @@ enum Told<T> {
 pub(super) fn send<'py>(
     py: Python<'py>,
     client: Arc<Client>,
-    (to, group): (String, bool),
+    (to, group, key): (String, bool, Option<String>),
     source: Source,
     name: Option<String>,
     timeout: Duration,
     hooks: &Hooks<'_, 'py>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let sent = watched(py, client, hooks, move |client, progress| {
+        let key = key.as_deref();
         let to = if group { To::Group(&to) } else { To::User(&to) };
         match (source, name) {
-            (Source::Bytes(bytes), name) => {
-                client.send_file(to, &name.unwrap_or_default(), &mut Cursor::new(bytes), timeout, progress)
-            }
-            (Source::Path(path), None) => client.send_file_at(to, &path, timeout, progress),
+            (Source::Bytes(bytes), name) => client.send_file(
+                to,
+                key,
+                &name.unwrap_or_default(),
+                &mut Cursor::new(bytes),
+                timeout,
+                progress,
+            ),
+            (Source::Path(path), None) => client.send_file_at(to, key, &path, timeout, progress),
             (Source::Path(path), Some(name)) => {
-                client.send_file(to, &name, &mut std::fs::File::open(path)?, timeout, progress)
+                client.send_file(to, key, &name, &mut std::fs::File::open(path)?, timeout, progress)
             }
         }
     })?;

@@ -18,7 +18,7 @@ use pyo3::{prelude::*, types::PyList};
 
 use self::convert::Given;
 use crate::{
-    errors::{ApiMisuse, AuthError, ConnectionLost, Timeout},
+    errors::{ApiMisuse, AuthError, ConnectionLost, RateLimited, Timeout},
     shared::caught,
     wait::{GLANCE, in_slices, interruptible},
 };
@@ -50,7 +50,8 @@ impl RawClient {
 
     /// Wait until it is logged in, which no event tells then.
     ///
-    /// Raises AuthError if the server refuses the login, ConnectionLost if the first attempt fails, Timeout.
+    /// Raises AuthError if the server refuses the login, RateLimited if it does so for now, ConnectionLost if the first attempt fails,
+    /// Timeout.
     fn wait_for_login(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let client = self.client()?;
         let wait = |slice| match client.wait_for_login(slice) {
@@ -167,13 +168,14 @@ impl RawClient {
     }
 
     /// Send bytes, or the file at a path, to a user or a group; returns the response, or raises as obrolan.Client.send_file.
-    #[pyo3(signature = (to, group, content, name, timeout, progress, glance))]
+    #[pyo3(signature = (to, group, key, content, name, timeout, progress, glance))]
     #[allow(clippy::too_many_arguments, reason = "obrolan.Client has defaults for them")]
     fn send_file<'py>(
         &self,
         py: Python<'py>,
         to: &str,
         group: bool,
+        key: Option<String>,
         content: files::Source,
         name: Option<String>,
         timeout: f64,
@@ -184,7 +186,7 @@ impl RawClient {
         files::send(
             py,
             self.client()?.clone(),
-            (to.to_owned(), group),
+            (to.to_owned(), group, key),
             content,
             name,
             seconds(timeout)?,
@@ -281,6 +283,10 @@ fn not_open(error: OpenError) -> PyErr {
         OpenError::Timeout => Timeout::new_err(error.to_string()),
         OpenError::Ended(why) => ended(why),
         OpenError::System(error) => error.into(),
+        OpenError::NotNow(ref response) => match response.retry_after() {
+            Some(wait) => RateLimited::new_err(wait.as_secs_f64()),
+            None => ConnectionLost::new_err(error.to_string()),
+        },
         error => ConnectionLost::new_err(error.to_string()),
     }
 }

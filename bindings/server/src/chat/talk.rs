@@ -226,7 +226,7 @@ impl<'a> Chat<'a> {
             let seconds = delay.div_ceil(1000);
             self.screen.notice(&format!("connection lost ({why}); trying again in {seconds} s"));
         }
-        self.link = Link::Down(attempt(self.server, delay));
+        self.link = Link::Down(attempt(self.server, Duration::from_millis(delay)));
         Ok(())
     }
 

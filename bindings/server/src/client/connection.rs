@@ -47,6 +47,16 @@ pub(crate) enum Lost {
     Refused(Response),
 }
 
+impl Lost {
+    /// How long the server said to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Lost::Refused(response) => response.retry_after(),
+            Lost::Gone(_) | Lost::Protocol(_) => None,
+        }
+    }
+}
+
 impl Connection {
     /// Connects to a server. The error is for the person in front of the screen.
     pub(crate) async fn open(server: &Address) -> Result<Connection, String> {
@@ -144,10 +154,10 @@ fn later(error: io::Error) -> Result<(), Lost> {
 /// An attempt to connect under way.
 pub(crate) type Attempt<'a> = Pin<Box<dyn Future<Output = Result<Connection, String>> + 'a>>;
 
-/// Connects in `delay` milliseconds.
-pub(crate) fn attempt(server: &Address, delay: u64) -> Attempt<'_> {
+/// Connects after `delay`.
+pub(crate) fn attempt(server: &Address, delay: Duration) -> Attempt<'_> {
     Box::pin(async move {
-        Timer::after(Duration::from_millis(delay)).await;
+        Timer::after(delay).await;
         Connection::open(server).await
     })
 }

@@ -14,7 +14,7 @@ use obrolan::{client::Response, names, wire::Request};
 use tempfile::NamedTempFile;
 
 use super::{
-    CallError, Client,
+    Call, CallError, Client,
     parts::{Download, PAUSE, Step, Upload, Wrong},
 };
 
@@ -25,6 +25,16 @@ pub enum To<'a> {
     User(&'a str),
     /// The members of a group.
     Group(&'a str),
+}
+
+impl<'a> To<'a> {
+    /// The request that sends an upload.
+    fn request(self, filename: &'a str) -> Request<'a> {
+        match self {
+            To::User(to) => Request::SendFile { to, filename, base64: None },
+            To::Group(group) => Request::SendGroupFile { group, filename, base64: None },
+        }
+    }
 }
 
 /// Told how many bytes have passed, of how many in all. Breaks to stop the file.
@@ -61,11 +71,14 @@ impl Client {
     /// Sends a file: all of `content`, under `name`. Waits for it, `timeout` for each part; answers what the request that sends it
     /// was answered, with the message's `id` and the `file`.
     ///
+    /// With a `key` of the caller's, as [`Call::Keyed`] has one, a file that was sent under it is not sent again.
+    ///
     /// # Errors
     /// It was not sent. What the server has of it is dropped by and by.
     pub fn send_file(
         &self,
         to: To<'_>,
+        key: Option<&str>,
         name: &str,
         content: &mut (impl Read + Seek),
         timeout: Duration,
@@ -78,11 +91,18 @@ impl Client {
         if size == 0 {
             return Err(FileError::Empty);
         }
+        if let Some(key) = key {
+            // If it was sent, this is answered as that was. If not, it is refused: no upload has such a name.
+            let response = self.call(Call::Keyed(to.request("/"), key), timeout)?;
+            if response.is_ok() {
+                return Ok(response);
+            }
+        }
         let mut upload = Upload::new(size);
         let mut bytes = Vec::new();
         loop {
             tell(progress, upload.done(), size)?;
-            let response = match (upload.part(), to) {
+            let response = match (upload.part(), key) {
                 (Some(part), _) => {
                     content.seek(SeekFrom::Start(part.start))?;
                     bytes.resize((part.end - part.start) as usize, 0);
@@ -91,12 +111,8 @@ impl Client {
                     let offset = Some(part.start);
                     self.call(Request::Upload { filename: name, base64: &base64, offset }, timeout)?
                 }
-                (None, To::User(to)) => {
-                    self.call(Request::SendFile { to, filename: name, base64: None }, timeout)?
-                }
-                (None, To::Group(group)) => {
-                    self.call(Request::SendGroupFile { group, filename: name, base64: None }, timeout)?
-                }
+                (None, Some(key)) => self.call(Call::Keyed(to.request(name), key), timeout)?,
+                (None, None) => self.call(to.request(name), timeout)?,
             };
             match upload.answered(&response) {
                 Ok(Step::Next) => {}
@@ -145,6 +161,7 @@ impl Client {
     pub fn send_file_at(
         &self,
         to: To<'_>,
+        key: Option<&str>,
         path: &Path,
         timeout: Duration,
         progress: &mut Progress<'_>,
@@ -155,7 +172,7 @@ impl Client {
             return Err(error.into());
         }
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        self.send_file(to, &name, &mut fs::File::open(path)?, timeout, progress)
+        self.send_file(to, key, &name, &mut fs::File::open(path)?, timeout, progress)
     }
 
     /// Fetches a file to a path, in place of what is there, and only when all of it has come. Returns its size.

@@ -1,6 +1,6 @@
 //! A client's thread: it connects, lets bytes pass, and connects again.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, time::Duration};
 
 use obrolan::client::Backoff;
 use smol::{Timer, channel::Receiver, future};
@@ -19,7 +19,7 @@ const LONGEST_PAUSE: u64 = 30_000;
 /// An `anonymous` one logs in as nobody, so that to be connected is all.
 pub(super) async fn run(shared: &Shared, server: &Address, woken: &Receiver<()>, seed: u64, anonymous: bool) {
     let mut backoff = Backoff::new(seed, LONGEST_PAUSE);
-    let mut delay = 0;
+    let mut delay = Duration::ZERO;
     loop {
         let lost = match connect(shared, server, delay, woken).await {
             None => return,
@@ -40,21 +40,22 @@ pub(super) async fn run(shared: &Shared, server: &Address, woken: &Receiver<()>,
         if state.link == Link::Up {
             backoff.reset();
         }
-        // One attempt that fails after the other is one outage.
-        if !matches!(state.link, Link::Down(_)) {
-            state.queue.push(Event::Lost { why: lost.to_string() });
+        let retry_after = lost.retry_after();
+        // One attempt that fails after the other is one outage. How long the server said to wait is news in any.
+        if retry_after.is_some() || !matches!(state.link, Link::Down(_)) {
+            state.queue.push(Event::Lost { why: lost.to_string(), retry_after });
         }
         state.link = Link::Down(lost);
-        delay = backoff.next_delay();
+        delay = Duration::from_millis(backoff.next_delay()).max(retry_after.unwrap_or_default());
         shared.changed();
     }
 }
 
-/// Connects in `delay` milliseconds; `None` if the client ends before.
+/// Connects after `delay`; `None` if the client ends before.
 async fn connect(
     shared: &Shared,
     server: &Address,
-    delay: u64,
+    delay: Duration,
     woken: &Receiver<()>,
 ) -> Option<Result<Connection, String>> {
     let connected = async { Some(attempt(server, delay).await) };

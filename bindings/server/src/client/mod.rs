@@ -118,6 +118,8 @@ pub enum Event {
     Lost {
         /// Why, in words for a log.
         why: String,
+        /// How long the server said to wait, which the client does, if it refused the login because there were too many attempts.
+        retry_after: Option<Duration>,
     },
     /// A message came in. It comes again to the next client of this user until [`Client::confirm`].
     Message(Message),

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, BufRead as _, Write as _},
     net::{SocketAddr, TcpListener},
     ops::ControlFlow,
     thread,
@@ -154,6 +154,22 @@ fn a_login_that_cannot_be_yet() {
         refused.starts_with("the server did not let it in: too many attempts; try again in "),
         "{refused}"
     );
+}
+
+#[test]
+fn a_server_that_says_how_long_to_wait_is_left_alone_for_so_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ann = Client::start(&url(listener.local_addr().unwrap(), "ann"), &Options::default()).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    io::BufReader::new(&stream).read_line(&mut String::new()).unwrap();
+    let refused = Instant::now();
+    let throttled = r#"{"status":"ERROR","data":"autentikasi gagal","code":"throttled","retry_after":2}"#;
+    write!(stream, "{throttled}\r\n\r\n").unwrap();
+    let wait = Duration::from_secs(2);
+    let why = "the server did not let it in: too many attempts; try again in 2 s".to_owned();
+    assert_eq!(next(&ann), Event::Lost { why, retry_after: Some(wait) });
+    let again = listener.accept();
+    assert!(again.is_ok() && refused.elapsed() >= wait, "it came again after {:?}", refused.elapsed());
 }
 
 #[test]
@@ -345,7 +361,7 @@ fn a_server_that_is_not_there_yet_is_waited_for() {
     account(&home.url("ann"));
     server.stop().unwrap();
     let ann = Client::start(&home.url("ann"), &Options::default()).unwrap();
-    assert!(matches!(next(&ann), Event::Lost { why } if why.contains("nothing listens on")));
+    assert!(matches!(next(&ann), Event::Lost { why, .. } if why.contains("nothing listens on")));
     let server = home.server();
     // One outage is told once, however many attempts it takes.
     assert_eq!(next(&ann), Event::Connected { resumed: false });
@@ -365,7 +381,7 @@ fn files_come_through_both_ways() {
     let mut told = Vec::new();
     let mut server = Some(server);
     let sent = ann
-        .send_file_at(To::User("ann"), &from, PATIENCE, &mut |done, size| {
+        .send_file_at(To::User("ann"), None, &from, PATIENCE, &mut |done, size| {
             told.push((done, size));
             // In the middle the server goes and comes back, without the upload.
             if told.len() == 3 {
@@ -410,12 +426,32 @@ fn files_come_through_both_ways() {
 }
 
 #[test]
+fn what_was_sent_under_a_key_is_not_sent_again() {
+    let server = in_memory();
+    let ann = logged_in(server.local_addr(), "ann");
+    let mut told = Vec::new();
+    let mut send = |key, content: &[u8]| {
+        let progress = &mut |done, _| {
+            told.push(done);
+            ControlFlow::Continue(())
+        };
+        let content = &mut io::Cursor::new(content);
+        ann.send_file(To::User("ann"), Some(key), "a.txt", content, PATIENCE, progress).unwrap()
+    };
+    let first = send("k", b"halo");
+    assert_eq!(send("k", b"other"), first);
+    let other = send("l", b"other");
+    assert_eq!(other.number("id"), first.number("id").map(|id| id + 1));
+    assert_eq!(told, [0, 4, 0, 5], "nothing of the second one passed");
+}
+
+#[test]
 fn what_cannot_be_sent_as_a_file() {
     let server = in_memory();
     let ann = logged_in(server.local_addr(), "ann");
     let go_on = &mut |_, _| ControlFlow::Continue(());
     let mut send = |to, name, content: &[u8]| {
-        ann.send_file(to, name, &mut io::Cursor::new(content), PATIENCE, go_on).unwrap_err()
+        ann.send_file(to, None, name, &mut io::Cursor::new(content), PATIENCE, go_on).unwrap_err()
     };
     assert!(matches!(send(To::User("ann"), "../a", b"x"), FileError::Name(_)));
     assert!(matches!(send(To::User("ann"), "a", b""), FileError::Empty));
@@ -426,6 +462,6 @@ fn what_cannot_be_sent_as_a_file() {
             "{refused}"
         );
     }
-    let folder = ann.send_file_at(To::User("ann"), &std::env::temp_dir(), PATIENCE, go_on).unwrap_err();
+    let folder = ann.send_file_at(To::User("ann"), None, &std::env::temp_dir(), PATIENCE, go_on).unwrap_err();
     assert!(folder.to_string().contains("only regular files"), "{folder}");
 }
