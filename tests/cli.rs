@@ -40,6 +40,11 @@ fn wrong_usage_ends_with_2_and_says_what_there_is() {
     let (code, out, err) = told(obrolan(folder.path(), &["serve", "--lisen", "127.0.0.1:0"]));
     assert_eq!((code, &*out), (Some(2), ""));
     assert!(err.contains("--lisen") && err.contains("'--listen'"), "{err}");
+    for args in [&["chat", "--nmae", "x"][..], &["chat", "ann@127.0.0.1:99999"], &["chat", "--name", "Ann"]] {
+        let (code, out, err) = told(obrolan(folder.path(), args));
+        assert_eq!((code, &*out), (Some(2), ""));
+        assert!(err.contains("\nUsage: obrolan chat "), "{err}");
+    }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing was made");
 }
 

@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, Args, FromArgMatches, error::ErrorKind};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, error::ErrorKind};
 use obrolan::{Password, names};
 
+use super::Cli;
 use crate::{client::Url, config::Address, log};
 
 /// What `obrolan chat` is asked to do.
@@ -137,7 +138,13 @@ impl FromArgMatches for ChatArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<ChatArgs, clap::Error> {
         let password: Option<OsString> = env::var_os("OBROLAN_PASSWORD");
         let checked = Options::from_arg_matches(matches)?.check(password.as_deref());
-        checked.map_err(|why| clap::Error::raw(ErrorKind::ValueValidation, why))
+        checked.map_err(|why| {
+            // clap would show how to use the program, for what reads arguments does not know whose they are.
+            let mut program = Cli::command();
+            program.build();
+            let chat = program.find_subcommand_mut("chat").expect("it is a subcommand");
+            clap::Error::raw(ErrorKind::ValueValidation, why).format(chat)
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
