@@ -163,6 +163,19 @@ fn a_log_holds_neither_passwords_nor_sessions() {
 }
 
 #[test]
+fn a_log_tells_where_failed_logins_come_from() {
+    let server = Process::start(&["--memory", "--accounts-throttle-loopback", "true"]);
+    let mut client = server.connect();
+    while client.code("AUTH ani keliru-sekali") != "throttled" {}
+    let log = server.log();
+    let peer = format!(" peer={}", client.stream().local_addr().unwrap());
+    for what in ["failed to log in", "too many attempts to log in"] {
+        let line = log.lines().find(|line| line.contains(what)).unwrap();
+        assert!(line.contains("WARN") && line.ends_with(&peer), "{line}");
+    }
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_log_that_cannot_be_written_ends_nothing() {
     let mut command = Command::new("sh");
