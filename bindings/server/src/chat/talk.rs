@@ -1,13 +1,15 @@
 //! The chat itself: what is typed goes out, what comes in is shown, until the end of the input.
 
+mod act;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use obrolan::{
-    client::{Backoff, Client, Event, RequestError, RequestId, Response},
-    wire::{Code, Object, Request},
+    client::{Backoff, Client, Event, Response},
+    wire::{Code, Request},
 };
 use smol::{Timer, future};
 
@@ -16,7 +18,6 @@ use super::{
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
     transfers::{News, Transfers},
-    typed::{HELP, Typed},
 };
 use crate::{
     cli::Conversation,
@@ -337,139 +338,6 @@ impl<'a> Chat<'a> {
             let id = self.shown;
             self.confirmed = id;
             self.ask(Asked::Confirm(id), |client| client.request(&Request::Ack { id }));
-        }
-    }
-
-    fn take_line(&mut self, line: &str) -> Result<(), String> {
-        let typed = if self.verbatim {
-            let text = line.trim_end_matches(' ');
-            Ok((!text.is_empty()).then(|| Typed::Text(text.to_owned())))
-        } else {
-            Typed::parse(line)
-        };
-        match typed {
-            Ok(Some(typed)) => self.take_typed(typed)?,
-            Ok(None) => {}
-            Err(why) => self.complain(&why),
-        }
-        Ok(())
-    }
-
-    fn take_typed(&mut self, typed: Typed) -> Result<(), String> {
-        match typed {
-            Typed::Text(text) => match self.conversation.clone() {
-                Some(to) => self.say(to, &text),
-                None => self.complain("nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT"),
-            },
-            Typed::Message(to, text) => {
-                let to = Conversation::User(to);
-                self.conversation = Some(to.clone());
-                self.say(to, &text);
-            }
-            Typed::To(to) => self.conversation = Some(to),
-            Typed::Join(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
-                let request = Asked::Join(group.clone());
-                self.ask(request, |client| client.request(&Request::JoinGroup { group: &group }));
-            }
-            Typed::Create(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
-                let request = Asked::Create(group.clone());
-                self.ask(request, |client| client.request(&Request::AddGroup { group: &group }));
-            }
-            Typed::Leave(group) => match group.or_else(|| self.current_group()) {
-                Some(group) => {
-                    self.forget_group(&group);
-                    let request = Asked::Leave(group.clone());
-                    self.ask(request, |client| client.request(&Request::LeaveGroup { group: &group }));
-                }
-                None => self.complain("which group? write /leave GROUP"),
-            },
-            Typed::Members(group) => match group.or_else(|| self.current_group()) {
-                Some(group) => {
-                    self.ask(Asked::Members, |client| {
-                        client.request(&Request::ListGroup { group: Some(&group) })
-                    });
-                }
-                None => self.complain("which group? write /members GROUP"),
-            },
-            Typed::History(count) => match self.conversation.clone() {
-                Some(with) => self.look_back(with, count),
-                None => self.complain("which conversation? write /to NAME or /to #GROUP first"),
-            },
-            Typed::Users => {
-                self.ask(Asked::Users, |client| client.request(&Request::ListUsers { after: None }));
-            }
-            Typed::Groups => self.ask(Asked::Groups, |client| client.request(&Request::ListMyGroups)),
-            Typed::Whoami => self.ask(Asked::Whoami, |client| client.request(&Request::Whoami)),
-            Typed::Raw(line) => self.ask(Asked::Raw, |client| client.request_line(&line)),
-            Typed::Send(path) => match self.conversation.clone() {
-                Some(to) => {
-                    let queued = self.transfers.send(&path, to);
-                    self.take_queued(queued);
-                }
-                None => self.complain("nobody to send it to yet; write /to NAME or /to #GROUP"),
-            },
-            Typed::Get(id, path) => {
-                let queued = self.transfers.get(&id, path.as_deref());
-                self.take_queued(queued);
-            }
-            Typed::Help => self.screen.print(&format!("{HELP}\n"))?,
-            Typed::Quit => self.ended = Some(Instant::now()),
-        }
-        Ok(())
-    }
-
-    fn current_group(&self) -> Option<String> {
-        match &self.conversation {
-            Some(Conversation::Group(group)) => Some(group.clone()),
-            _ => None,
-        }
-    }
-
-    fn say(&mut self, to: Conversation, text: &str) {
-        let request = Asked::Message(to.clone());
-        self.ask(request, |client| match &to {
-            Conversation::User(to) => client.request(&Request::Send { to, text }),
-            Conversation::Group(group) => client.request(&Request::SendGroup { group, text }),
-        });
-    }
-
-    fn look_back(&mut self, with: Conversation, count: Option<u64>) {
-        let (Conversation::User(name) | Conversation::Group(name)) = &with;
-        // On a line, a limit would need a message to begin before.
-        let mut line = Vec::new();
-        let object = Object::begin(&mut line).field("request", "HISTORY").text("with", name);
-        match count {
-            Some(count) => object.field("limit", &count).end(),
-            None => object.end(),
-        }
-        let line = String::from_utf8(line).expect("JSON is ASCII here");
-        self.ask(Asked::History(with), |client| client.request_line(&line));
-    }
-
-    fn ask(&mut self, what: Asked, request: impl FnOnce(&mut Client) -> Result<RequestId, RequestError>) {
-        match request(&mut self.client) {
-            Ok(_) => {
-                if !matches!(what, Asked::Confirm(_)) {
-                    self.remark_if_down();
-                }
-                self.asked.push_back(what);
-            }
-            Err(error) => self.complain(&error.to_string()),
-        }
-    }
-
-    fn take_queued(&mut self, queued: Result<(), String>) {
-        match queued {
-            Ok(()) => self.remark_if_down(),
-            Err(why) => self.complain(&why),
-        }
-    }
-
-    fn remark_if_down(&mut self) {
-        if matches!(self.link, Link::Down(_)) && self.look.is_for_people() {
-            self.screen.notice("no connection; it goes out when there is one again");
         }
     }
 
