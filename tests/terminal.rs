@@ -273,6 +273,36 @@ fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
 }
 
 #[test]
+fn the_prompt_names_whom_the_next_line_is_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut person = Person::start(&listener, &[]);
+    let mut server = Connection::login(&listener);
+    person.sees(&["to bob>"]);
+    person.types("/join g\r");
+    server.hears("JOIN_GROUP g");
+    person.sees(&["to bob> /join g"]);
+    server.says(OK);
+    let joined = ["to bob> /join g", "you are in #g"];
+    person.sees(&[&joined[..], &["to #g>"]].concat());
+    person.types("/msg nobody hi\r");
+    server.hears("SEND nobody hi");
+    let shown = [&joined[..], &["to #g> /msg nobody hi"]].concat();
+    // An answer that does not come keeps nobody from typing.
+    person.sees(&[&shown[..], &[">"]].concat());
+    person.types("all");
+    person.sees(&[&shown[..], &["> all"]].concat());
+    server.says(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+    let refused = "not sent to nobody: there is no such user; /users lists everyone";
+    person.sees(&[&shown[..], &[refused, "> all"]].concat());
+    person.types("\r");
+    server.hears("SEND_GROUP g all");
+    server.says(OK);
+    person.sees(&[&shown[..], &[refused, "> all", "to #g>"]].concat());
+    person.types("/quit\r");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+#[test]
 fn a_bar_follows_the_terminal_and_goes_with_the_person() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut person = Person::start(&listener, &[]);

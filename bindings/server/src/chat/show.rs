@@ -20,6 +20,8 @@ pub(super) struct Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Message(Conversation),
+    /// A message to a user who is not talked to yet.
+    First(String),
     Join(String),
     Create(String),
     Leave(String),
@@ -156,6 +158,15 @@ fn color_of(name: &str) -> AnsiColor {
 }
 
 impl Asked {
+    /// Whom lines are for once it went well, if it changes that.
+    pub(super) fn turns_to(&self) -> Option<Conversation> {
+        match self {
+            Asked::First(user) => Some(Conversation::User(user.clone())),
+            Asked::Join(group) | Asked::Create(group) => Some(Conversation::Group(group.clone())),
+            _ => None,
+        }
+    }
+
     /// What to show when it went well; nothing if there is nothing to say.
     pub(super) fn done(&self, response: &Response) -> Option<String> {
         let names = |field, one, many| {
@@ -169,7 +180,8 @@ impl Asked {
             }
         };
         match self {
-            Asked::Message(_) | Asked::History(_) | Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Message(_) | Asked::First(_) | Asked::History(_) => None,
+            Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
             Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
             Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
             Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
@@ -190,6 +202,7 @@ impl Asked {
     pub(super) fn failed(&self, response: &Response) -> String {
         let what = match self {
             Asked::Message(to) => format!("not sent to {}", named(to)),
+            Asked::First(user) => format!("not sent to {}", escaped(user)),
             Asked::Join(group) => format!("cannot join #{}", escaped(group)),
             Asked::Create(group) => format!("cannot make #{}", escaped(group)),
             Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
@@ -356,6 +369,7 @@ mod tests {
         shown.extend([PEOPLE.history(&to, &history(&[])), PEOPLE.history(&to, &response)]);
         for asked in [
             Asked::Message(to),
+            Asked::First(evil.to_owned()),
             Asked::Join(evil.to_owned()),
             Asked::Create(evil.to_owned()),
             Asked::Leave(evil.to_owned()),

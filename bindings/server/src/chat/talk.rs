@@ -27,6 +27,8 @@ use crate::{
 
 /// So many requests may wait for answers before the next line is read.
 const IN_FLIGHT: usize = 1000;
+/// How long a person waits to be told whom the next line is for, before it can be typed all the same.
+const TURNING: Duration = Duration::from_secs(2);
 /// How long a person who leaves waits for the last answers.
 const LEAVING: Duration = Duration::from_secs(3);
 /// So many attempts to log in again may fail in a row, for a program.
@@ -58,6 +60,10 @@ pub(super) struct Chat<'a> {
     /// Lines are text for the conversation, whatever they look like.
     verbatim: bool,
     conversation: Option<Conversation>,
+    /// So many answers are to come that say whom the next line is for.
+    turning: usize,
+    /// Lines that wait their turn.
+    lines: VecDeque<String>,
     /// What the unanswered requests are for, in their order.
     asked: VecDeque<Asked>,
     transfers: Transfers,
@@ -98,6 +104,8 @@ impl<'a> Chat<'a> {
             input,
             verbatim: look.plain && conversation.is_some(),
             conversation,
+            turning: 0,
+            lines: VecDeque::new(),
             asked: VecDeque::new(),
             transfers: Transfers::new(bars),
             page: String::new(),
@@ -123,6 +131,7 @@ impl<'a> Chat<'a> {
         self.prompt();
         loop {
             self.take_events()?;
+            self.take_lines()?;
             self.confirm();
             self.transfer();
             if self.client.is_finished() {
@@ -133,7 +142,8 @@ impl<'a> Chat<'a> {
             }
             match self.wake().await {
                 Wake::Line(Some(Ok(line))) => {
-                    line.split('\n').try_for_each(|line| self.take_line(line))?;
+                    self.lines.extend(line.split('\n').map(str::to_owned));
+                    self.take_lines()?;
                     self.prompt();
                 }
                 Wake::Line(Some(Err(why))) => self.complain(&why),
@@ -157,7 +167,7 @@ impl<'a> Chat<'a> {
     /// Whether it is time to go.
     fn over(&self) -> Option<Result<bool, String>> {
         let ended = self.ended?;
-        if self.client.unanswered() == 0 && self.transfers.is_empty() {
+        if self.client.unanswered() == 0 && self.transfers.is_empty() && self.lines.is_empty() {
             return Some(Ok(self.look.is_for_people() || !self.refused));
         }
         let hopeless = matches!(self.link, Link::Down(_)) || ended.elapsed() >= LEAVING;
@@ -172,8 +182,8 @@ impl<'a> Chat<'a> {
 
     async fn wake(&mut self) -> Wake {
         let for_people = self.look.is_for_people();
+        let reading = self.ended.is_none() && self.has_room() && self.lines.len() < IN_FLIGHT;
         let Chat { client, link, input, ended, transfers, .. } = self;
-        let reading = ended.is_none() && client.unanswered() < IN_FLIGHT && !transfers.is_full();
         let quiet = match link {
             Link::Up(connection) => Some(connection.deadline()),
             Link::Down(_) => None,
@@ -194,6 +204,11 @@ impl<'a> Chat<'a> {
             Wake::Time
         };
         future::race(future::race(line, link), time).await
+    }
+
+    /// Whether there may be more requests now.
+    fn has_room(&self) -> bool {
+        self.client.unanswered() < IN_FLIGHT && !self.transfers.is_full()
     }
 
     fn look_at_the_clock(&mut self) -> Result<(), String> {
@@ -275,7 +290,10 @@ impl<'a> Chat<'a> {
         }
         // Who wants to be in a group and is in it has what they want.
         let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
+        let turns_to = asked.turns_to();
+        let is_turn = turns_to.is_some();
         if response.is_ok() || is_member {
+            self.conversation = turns_to.or(self.conversation.take());
             if let Asked::History(with) = &asked {
                 let page = self.look.history(with, response);
                 self.page.push_str(&page);
@@ -283,15 +301,19 @@ impl<'a> Chat<'a> {
                 self.page.push_str(&answer);
                 self.page.push('\n');
             }
-            return Ok(());
+        } else if asked != Asked::Ping {
+            self.flush()?;
+            self.complain(&asked.failed(response));
+            if is_turn {
+                self.stay();
+            }
         }
-        match &asked {
-            Asked::Join(group) | Asked::Create(group) => self.forget_group(group),
-            Asked::Ping => return Ok(()),
-            _ => {}
+        self.turning -= usize::from(is_turn);
+        if is_turn && self.turning == 0 {
+            self.flush()?;
+            self.take_lines()?;
+            self.prompt();
         }
-        self.flush()?;
-        self.complain(&asked.failed(response));
         Ok(())
     }
 
@@ -361,10 +383,11 @@ impl<'a> Chat<'a> {
 
     fn prompt(&self) {
         if self.ended.is_none() {
-            self.input.prompt(match &self.conversation {
-                Some(to) => format!("to {}> ", named(to)),
-                None => "> ".to_owned(),
-            });
+            match &self.conversation {
+                _ if self.turning > 0 => self.input.prompt("> ".to_owned(), TURNING),
+                Some(to) => self.input.prompt(format!("to {}> ", named(to)), Duration::ZERO),
+                None => self.input.prompt("> ".to_owned(), Duration::ZERO),
+            }
         }
     }
 }

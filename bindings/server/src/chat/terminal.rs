@@ -33,8 +33,8 @@ const NOTHING: &str = "\x1b[A\n";
 pub(super) struct Input {
     /// What was typed, or what is wrong with it. The end of the channel is the end of the input.
     lines: Receiver<Result<String, String>>,
-    /// What to ask for the next line with, on a terminal.
-    prompts: Option<mpsc::Sender<String>>,
+    /// What to ask for the next line with, on a terminal, and how long to wait for something better.
+    prompts: Option<mpsc::Sender<(String, Duration)>>,
 }
 
 impl Input {
@@ -48,11 +48,11 @@ impl Input {
         self.lines.recv().await.ok()
     }
 
-    /// Asks for the next line, on a terminal.
-    pub(super) fn prompt(&self, prompt: String) {
+    /// Asks for the next line, on a terminal; `wait` is how long this may be called again before it does.
+    pub(super) fn prompt(&self, prompt: String, wait: Duration) {
         if let Some(prompts) = &self.prompts {
             // It is gone only after the last line, and nobody asks for more then.
-            let _ = prompts.send(prompt);
+            let _ = prompts.send((prompt, wait));
         }
     }
 
@@ -171,9 +171,9 @@ pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), Read
         None => write(lines),
     });
     let (sender, lines) = bounded(64);
-    let (prompts, wanted) = mpsc::channel::<String>();
+    let (prompts, wanted) = mpsc::channel::<(String, Duration)>();
     thread::Builder::new().name("input".to_owned()).spawn(move || {
-        let Ok(mut prompt) = wanted.recv() else { return };
+        let Ok((mut prompt, _)) = wanted.recv() else { return };
         loop {
             let line = match &above {
                 Some(above) => above.while_editing(|| editor.readline(&prompt)),
@@ -184,15 +184,18 @@ pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), Read
             // History is a convenience: without it a line is still a line.
             let _ = editor.add_history_entry(&line);
             // A prompt that came late is not the one that follows from this line.
-            prompt = wanted.try_iter().last().unwrap_or(prompt);
+            prompt = wanted.try_iter().last().map_or(prompt, |(late, _)| late);
             if sender.send_blocking(Ok(line)).is_err() {
                 return;
             }
             // Not for ever: the printer may wait for the editor to take a text that came in the moment a line ended.
-            match wanted.recv_timeout(SETTLE) {
-                Ok(next) => prompt = next,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            let mut patience = SETTLE;
+            loop {
+                match wanted.recv_timeout(patience) {
+                    Ok(next) => (prompt, patience) = next,
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         }
     })?;

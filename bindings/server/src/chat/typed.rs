@@ -69,6 +69,18 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 impl Typed {
+    /// Whether it matters who is talked to when it is done, for what it does or for what it leaves behind.
+    pub(super) fn needs_conversation(&self) -> bool {
+        match self {
+            Typed::Text(_) | Typed::To(_) | Typed::Leave(_) | Typed::History(_) => true,
+            Typed::Send(_) | Typed::Get(..) | Typed::Members(None) => true,
+            // The last that the server grants is talked to in the end.
+            Typed::Message(..) | Typed::Join(_) | Typed::Create(_) => false,
+            Typed::Members(Some(_)) | Typed::Users | Typed::Groups | Typed::Whoami => false,
+            Typed::Raw(_) | Typed::Help | Typed::Quit => false,
+        }
+    }
+
     /// Reads a line. Nothing typed is nothing asked; the error is for the person who typed.
     pub(super) fn parse(line: &str) -> Result<Option<Typed>, String> {
         let line = line.trim_matches(is_blank);

@@ -17,19 +17,31 @@ use crate::{
 };
 
 impl Chat<'_> {
-    pub(super) fn take_line(&mut self, line: &str) -> Result<(), String> {
-        let typed = if self.verbatim {
-            let text = line.trim_end_matches(' ');
-            Ok((!text.is_empty()).then(|| Typed::Text(text.to_owned())))
-        } else {
-            Typed::parse(line)
-        };
-        match typed {
-            Ok(Some(typed)) => self.take_typed(typed)?,
-            Ok(None) => {}
-            Err(why) => self.complain(&why),
+    /// Takes the lines that were typed, up to one that waits until it is known whom it is for.
+    pub(super) fn take_lines(&mut self) -> Result<(), String> {
+        while self.has_room()
+            && let Some(line) = self.lines.front()
+        {
+            let typed = self.parse(line);
+            if self.turning > 0 && matches!(&typed, Ok(Some(typed)) if typed.needs_conversation()) {
+                break;
+            }
+            self.lines.pop_front();
+            match typed {
+                Ok(Some(typed)) => self.take_typed(typed)?,
+                Ok(None) => {}
+                Err(why) => self.complain(&why),
+            }
         }
         Ok(())
+    }
+
+    fn parse(&self, line: &str) -> Result<Option<Typed>, String> {
+        if !self.verbatim {
+            return Typed::parse(line);
+        }
+        let text = line.trim_end_matches(' ');
+        Ok((!text.is_empty()).then(|| Typed::Text(text.to_owned())))
     }
 
     fn take_typed(&mut self, typed: Typed) -> Result<(), String> {
@@ -39,18 +51,15 @@ impl Chat<'_> {
                 None => self.complain("nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT"),
             },
             Typed::Message(to, text) => {
-                let to = Conversation::User(to);
-                self.conversation = Some(to.clone());
-                self.say(to, &text);
+                let request = Asked::First(to.clone());
+                self.ask(request, |client| client.request(&Request::Send { to: &to, text: &text }));
             }
             Typed::To(to) => self.conversation = Some(to),
             Typed::Join(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
                 let request = Asked::Join(group.clone());
                 self.ask(request, |client| client.request(&Request::JoinGroup { group: &group }));
             }
             Typed::Create(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
                 let request = Asked::Create(group.clone());
                 self.ask(request, |client| client.request(&Request::AddGroup { group: &group }));
             }
@@ -135,9 +144,23 @@ impl Chat<'_> {
                 if !matches!(what, Asked::Confirm(_)) {
                     self.remark_if_down();
                 }
+                self.turning += usize::from(what.turns_to().is_some());
                 self.asked.push_back(what);
             }
-            Err(error) => self.complain(&error.to_string()),
+            Err(error) => {
+                self.complain(&error.to_string());
+                if what.turns_to().is_some() {
+                    self.stay();
+                }
+            }
+        }
+    }
+
+    /// Lines go on to be for whom they were for. But those that are there already were not meant for them, and a program cannot
+    /// know which of its lines these are: then they are for nobody.
+    pub(super) fn stay(&mut self) {
+        if !self.look.is_for_people() || !self.lines.is_empty() {
+            self.conversation = None;
         }
     }
 
