@@ -25,6 +25,7 @@ use tempfile::TempDir;
 const OK: &str = r#"{"status":"OK"}"#;
 const TOKEN: &str = r#"{"status":"OK","tokenid":"sid_0123456789abcdef0123456789abcdef"}"#;
 
+const HELP: &str = "HELP UPLOAD";
 const UPLOAD: &str = r#""request":"UPLOAD"}"#;
 
 /// `obrolan chat` on a terminal of 80 columns.
@@ -222,6 +223,7 @@ fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\r");
+    server.grants(HELP);
     server.hears(UPLOAD);
     let send = "to bob> /send foto.bin";
     person.sees(&[send, "[--------------] 0 bytes of 2.0 MiB foto.bin to bob", "to bob>"]);
@@ -309,6 +311,7 @@ fn a_bar_follows_the_terminal_and_goes_with_the_person() {
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\r");
+    server.grants(HELP);
     for (columns, bar) in [
         (80, "[--------------] 0 bytes of 2.0 MiB foto.bin to bob"),
         (79, "[###>----------] 512 KiB of 2.0 MiB, *"),
@@ -358,6 +361,7 @@ fn a_terminal_that_cannot_move_its_cursor_has_no_bar() {
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\n");
+    server.grants(HELP);
     server.hears(UPLOAD);
     person.sees(&["to bob> /send foto.bin", "to bob>"]);
     server.says(OK);

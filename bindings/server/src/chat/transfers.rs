@@ -7,6 +7,7 @@ use std::{
     collections::VecDeque,
     fs,
     io::{Read, Seek, SeekFrom, Write},
+    mem,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -79,6 +80,8 @@ struct Sent {
     file: fs::File,
     name: String,
     to: Conversation,
+    /// Whether the server is asked first how large a file may be.
+    asks_limit: bool,
     /// So that a repeated request does not send the file twice.
     dedupe: String,
 }
@@ -164,7 +167,9 @@ impl Transfers {
         let dedupe = format!("{key:016x}");
         let title = format!("{} to {}", escaped(name), named(&to));
         let parts = Upload::new(meta.len());
-        self.enqueue(title, Way::Up(Sent { parts, file, name: name.to_owned(), to, dedupe }))
+        // One part is not worth the question.
+        let asks_limit = parts.part().is_some_and(|part| part.end < meta.len());
+        self.enqueue(title, Way::Up(Sent { parts, file, name: name.to_owned(), to, asks_limit, dedupe }))
     }
 
     /// Has a file fetched, to `path` or to its sender's name for it. The error says why it cannot be.
@@ -271,6 +276,11 @@ impl Transfer {
     }
 
     fn answered(&mut self, response: &Response) -> Result<Step, String> {
+        if let Way::Up(sent) = &mut self.way
+            && mem::take(&mut sent.asks_limit)
+        {
+            return sent.check_limit(response);
+        }
         let (step, part) = match &mut self.way {
             Way::Up(Sent { parts, .. }) => parts.answered(response).map(|step| (step, Vec::new())),
             Way::Down(Fetched { parts, .. }) => parts.answered(response),
@@ -324,9 +334,25 @@ impl Transfer {
 }
 
 impl Sent {
-    /// The next part or, after the last, the request that sends the file.
+    /// A server that does not tell how large a file may be takes it, or refuses it in time.
+    fn check_limit(&self, response: &Response) -> Result<Step, String> {
+        let limit = response.body().get("requests").and_then(|requests| requests[0]["limit"].as_u64());
+        match limit {
+            Some(limit) if self.parts.size() > limit => Err(format!(
+                "it has {} bytes, and the server takes {limit} ({}) at most",
+                self.parts.size(),
+                bytes(limit)
+            )),
+            _ => Ok(Step::Next),
+        }
+    }
+
+    /// The question for the limit, the next part or, after the last, the request that sends the file.
     fn line(&mut self) -> Result<String, String> {
-        let Sent { parts, file, name, to, dedupe } = self;
+        let Sent { parts, file, name, to, asks_limit, dedupe } = self;
+        if *asks_limit {
+            return Ok("HELP UPLOAD".to_owned());
+        }
         let Some(part) = parts.part() else {
             let line = match to {
                 Conversation::User(to) => {

@@ -8,6 +8,8 @@ use crate::{config::ServerConfig, server::Server};
 const PART: usize = 512 << 10;
 const SUBSCRIBE: Step = Hear("SUBSCRIBE 0");
 const TO_BOB: Step = Type("/to bob");
+/// How large a file may be. Where the answer does not tell, it is tried.
+const HELP: Step = Hear("HELP UPLOAD");
 const FIRST: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":0}"#);
 const SECOND: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":524288}"#);
 const SEND: Step = HearObject(r#"{"request":"SEND_FILE","to":"bob","filename":"foto.bin","dedupe":"*"}"#);
@@ -49,7 +51,7 @@ fn a_file_goes_on_over_the_next_connection() {
         PIPES,
         None,
         &[
-            &[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, FIRST, OK, SECOND],
+            &[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, HELP, OK, FIRST, OK, SECOND],
             &[RESUME, OK, SUBSCRIBE, OK, HearAgain, OK, SEND],
             &[RESUME, OK, SUBSCRIBE, OK, HearAgain, OK],
         ],
@@ -66,12 +68,27 @@ fn an_upload_that_the_server_has_lost_begins_anew() {
         PIPES,
         None,
         &[&[
-            AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, FIRST, OK, SECOND, LOST, FIRST, OK, SECOND, OK, SEND,
-            NONE, FIRST, OK, SECOND, OK, SEND, OK,
+            AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, HELP, OK, FIRST, OK, SECOND, LOST, FIRST, OK, SECOND,
+            OK, SEND, NONE, FIRST, OK, SECOND, OK, SEND, OK,
         ]],
     );
     assert_eq!(seen.result, Ok(true));
     assert!(seen.printed.starts_with("sent foto.bin to bob ("), "{}", seen.printed);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_uploaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = Say(r#"{"status":"OK","requests":[{"request":"UPLOAD","limit":524289}]}"#);
+    let script = |bytes| [AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, file(folder.path(), bytes), HELP, large];
+    let seen = chat(PIPES, None, &[&script(PART + 2)]);
+    assert_eq!(seen.result, Ok(false));
+    assert_eq!(
+        seen.notices,
+        "cannot send foto.bin to bob: it has 524290 bytes, and the server takes 524289 (512 KiB) at most\n"
+    );
+    let script = [&script(PART + 1)[..], &[FIRST, OK, SECOND, OK, SEND, OK]].concat();
+    assert_eq!(chat(PIPES, None, &[&script]).result, Ok(true));
 }
 
 #[test]
