@@ -249,12 +249,10 @@ pub(super) fn reason(response: &Response) -> String {
 
 #[cfg(test)]
 mod tests {
-    use obrolan::{
-        Time,
-        client::{Client, Event, Login},
-    };
+    use obrolan::Time;
 
     use super::*;
+    use crate::chat::tests::response;
 
     const PLAIN: Look = Look { plain: true, color: false };
     const PEOPLE: Look = Look { plain: false, color: false };
@@ -268,17 +266,6 @@ mod tests {
             group: group.map(str::to_owned),
             time: Time(1_795_424_400_007),
             content: Content::Text(text.to_owned()),
-        }
-    }
-
-    fn response(json: &str) -> Response {
-        let mut client = Client::new(Login::nothing());
-        client.connected();
-        client.request_line("PING").unwrap();
-        client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
-        match client.poll_event() {
-            Some(Event::Response { response, .. }) => response,
-            other => panic!("{other:?}"),
         }
     }
 

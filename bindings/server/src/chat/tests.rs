@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use obrolan::{Password, client::Backoff};
+use obrolan::{
+    Password,
+    client::{Backoff, Client, Event, Login, Response},
+};
 use smol::channel::{Sender, bounded};
 
 use super::{
@@ -82,6 +85,18 @@ fn serve(listener: &TcpListener, scripts: &[&[Step]], typing: Sender<Result<Stri
             // A reset is an end too: the client need not read what nobody waits for.
             assert!(lines.next().is_none_or(|line| line.is_err()), "more was asked");
         }
+    }
+}
+
+/// A response, as a client takes it from the wire.
+pub(super) fn response(json: &str) -> Response {
+    let mut client = Client::new(Login::nothing());
+    client.connected();
+    client.request_line("PING").unwrap();
+    client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
+    match client.poll_event() {
+        Some(Event::Response { response, .. }) => response,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -16,6 +16,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{
     client::{Content, File, Message, Response},
     names,
+    wire::Code,
 };
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -28,7 +29,7 @@ use crate::{
     cli::Conversation,
     client::{
         part_file,
-        parts::{Download, PAUSE, Step, Upload, Wrong},
+        parts::{Download, PAUSE, PAUSES, Step, Upload, Wrong},
     },
 };
 
@@ -67,6 +68,8 @@ struct Transfer {
     bar: Option<Bar>,
     /// When the person last heard of it, where there is no bar.
     told: Instant,
+    /// The person knows that the server was asked in vain, and is asked again.
+    in_vain: bool,
     way: Way,
 }
 
@@ -199,7 +202,7 @@ impl Transfers {
         }
         let told = Instant::now();
         let (began, bar) = (None, None);
-        self.queue.push_back(Transfer { title, began, bar, told, way });
+        self.queue.push_back(Transfer { title, began, bar, told, in_vain: false, way });
         Ok(())
     }
 
@@ -232,7 +235,7 @@ impl Transfers {
             Ok(Step::Next) => transfer.advance().map_or(News::Nothing, News::Progress),
             Ok(Step::Pause) => {
                 self.paused = Some(Instant::now() + PAUSE);
-                News::Nothing
+                transfer.pause(response).map_or(News::Nothing, News::Progress)
             }
             Ok(Step::Whole) => {
                 let transfer = self.queue.pop_front().expect("it was there");
@@ -281,11 +284,16 @@ impl Transfer {
         {
             return sent.check_limit(response);
         }
+        let is_down = matches!(self.way, Way::Down(_));
         let (step, part) = match &mut self.way {
             Way::Up(Sent { parts, .. }) => parts.answered(response).map(|step| (step, Vec::new())),
             Way::Down(Fetched { parts, .. }) => parts.answered(response),
         }
         .map_err(|wrong| match wrong {
+            Wrong::Refused if is_down && response.code() == Some(Code::Unavailable) => {
+                "the server cannot read it, and may have lost it; tell its admin, whose log says more"
+                    .to_owned()
+            }
             Wrong::Refused => reason(response),
             Wrong::NotNext => "the server answered with something else than the file's next part".to_owned(),
             Wrong::NotSame => "it is not what its sender sent; fetch it again".to_owned(),
@@ -298,6 +306,7 @@ impl Transfer {
 
     /// Shows how far it is, or says it from time to time.
     fn advance(&mut self) -> Option<String> {
+        self.in_vain = false;
         if let Some(bar) = &self.bar {
             bar.advance(self.done(), self.size());
             return None;
@@ -308,6 +317,20 @@ impl Transfer {
         self.told = Instant::now();
         let so_far = format!("{} of {}", bytes(self.done()), bytes(self.size()));
         Some(format!("{}: {so_far}, {}/s", self.title, bytes(self.speed())))
+    }
+
+    /// Says why it has to wait, once.
+    fn pause(&mut self, response: &Response) -> Option<String> {
+        if mem::replace(&mut self.in_vain, true) {
+            return None;
+        }
+        let why = match (response.code(), &self.way) {
+            (Some(Code::Unavailable), Way::Up(_)) => "cannot store it now",
+            (Some(Code::Unavailable), Way::Down(_)) => "cannot read it now",
+            _ => "is busy",
+        };
+        let seconds = PAUSE.as_secs() * u64::from(PAUSES);
+        Some(format!("{}: the server {why}; trying again for {seconds} s", self.title))
     }
 
     /// In bytes a second.
@@ -426,6 +449,27 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::tests::response;
+
+    #[test]
+    fn a_file_that_the_server_cannot_read_is_told_at_once_and_given_up_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = response(r#"{"status":"ERROR","data":"file tidak terkirim","code":"unavailable"}"#);
+        let mut transfers = Transfers::new(None);
+        transfers.get("7", folder.path().to_str()).unwrap();
+        let mut news = Vec::new();
+        while !transfers.is_empty() {
+            transfers.paused = None;
+            transfers.next_line().unwrap().unwrap();
+            news.push(transfers.answered(&refused));
+        }
+        assert_eq!(news.len(), 31);
+        let first = "file-7: the server cannot read it now; trying again for 30 s";
+        assert_eq!(news[0], News::Progress(first.to_owned()));
+        assert!(news[1..30].iter().all(|news| *news == News::Nothing));
+        let last = "cannot fetch file-7: the server cannot read it, and may have lost it; tell its admin, whose log says more";
+        assert_eq!(news[30], News::Failed(last.to_owned()));
+    }
 
     #[test]
     fn names_that_are_taken_are_numbered() {
