@@ -3,33 +3,30 @@
 //! The client sends again what was not answered when the connection went, and every part says where it belongs: so a file goes on
 //! by itself over the next connection, and no more than one part of it is in memory.
 
+mod transfer;
+
 use std::{
     collections::VecDeque,
     fs,
-    io::{Read, Seek, SeekFrom, Write},
-    mem,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{
     client::{Content, File, Message, Response},
     names,
-    wire::Code,
 };
-use serde_json::json;
-use tempfile::NamedTempFile;
 
+use self::transfer::{Fetched, Sent, Transfer, Way, shown};
 use super::{
     bar::{Bar, Bars},
-    show::{bytes, escaped, named, reason},
+    show::{escaped, named},
 };
 use crate::{
     cli::Conversation,
     client::{
         part_file,
-        parts::{Download, PAUSE, PAUSES, Step, Upload, Wrong},
+        parts::{Download, PAUSE, Step, Upload},
     },
 };
 
@@ -37,8 +34,6 @@ use crate::{
 const WAITING: usize = 100;
 /// So many files that came are known by their names.
 const KNOWN: usize = 1000;
-/// After so long without a word on how far a file is, there is one.
-const QUIET: Duration = Duration::from_secs(5);
 
 /// What there is to do, in its order, and the files that may be fetched.
 pub(super) struct Transfers {
@@ -58,45 +53,6 @@ pub(super) enum News {
     Progress(String),
     Done(String),
     Failed(String),
-}
-
-struct Transfer {
-    /// As it is shown.
-    title: String,
-    began: Option<Instant>,
-    /// Goes with the transfer.
-    bar: Option<Bar>,
-    /// When the person last heard of it, where there is no bar.
-    told: Instant,
-    /// The person knows that the server was asked in vain, and is asked again.
-    in_vain: bool,
-    way: Way,
-}
-
-enum Way {
-    Up(Sent),
-    Down(Fetched),
-}
-
-struct Sent {
-    parts: Upload,
-    file: fs::File,
-    name: String,
-    to: Conversation,
-    /// Whether the server is asked first how large a file may be.
-    asks_limit: bool,
-    /// So that a repeated request does not send the file twice.
-    dedupe: String,
-}
-
-struct Fetched {
-    parts: Download,
-    id: String,
-    /// As its message told it; 0 if it is not known.
-    size: u64,
-    target: PathBuf,
-    /// Takes the target's place when it is whole, and is removed otherwise.
-    part: NamedTempFile,
 }
 
 impl Transfers {
@@ -200,9 +156,7 @@ impl Transfers {
         if self.is_full() {
             return Err(format!("{WAITING} files are on their way; wait until some are through"));
         }
-        let told = Instant::now();
-        let (began, bar) = (None, None);
-        self.queue.push_back(Transfer { title, began, bar, told, in_vain: false, way });
+        self.queue.push_back(Transfer::new(title, way));
         Ok(())
     }
 
@@ -213,9 +167,7 @@ impl Transfers {
         }
         self.paused = None;
         let transfer = self.queue.front_mut()?;
-        if transfer.began.is_none() {
-            transfer.begin(self.bars.as_ref());
-        }
+        transfer.begin(self.bars.as_ref());
         let line = transfer.line();
         self.asked = line.is_ok();
         Some(line.map_err(|why| self.give_up(&why)))
@@ -246,188 +198,6 @@ impl Transfers {
     }
 }
 
-impl Transfer {
-    fn begin(&mut self, bars: Option<&Bars>) {
-        self.told = Instant::now();
-        self.began = Some(self.told);
-        self.bar = bars.map(|bars| bars.begin(self.title.clone(), self.size()));
-    }
-
-    /// So far, in bytes.
-    fn done(&self) -> u64 {
-        match &self.way {
-            Way::Up(Sent { parts, .. }) => parts.done(),
-            Way::Down(Fetched { parts, .. }) => parts.done(),
-        }
-    }
-
-    /// In all.
-    fn size(&self) -> u64 {
-        match &self.way {
-            Way::Up(Sent { parts, .. }) => parts.size(),
-            Way::Down(Fetched { parts, size, .. }) => parts.size().unwrap_or(*size),
-        }
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        match &mut self.way {
-            Way::Up(sent) => sent.line(),
-            Way::Down(Fetched { parts, id, .. }) => {
-                Ok(json!({"request": "GET_FILE", "id": id, "offset": parts.done()}).to_string())
-            }
-        }
-    }
-
-    fn answered(&mut self, response: &Response) -> Result<Step, String> {
-        if let Way::Up(sent) = &mut self.way
-            && mem::take(&mut sent.asks_limit)
-        {
-            return sent.check_limit(response);
-        }
-        let is_down = matches!(self.way, Way::Down(_));
-        let (step, part) = match &mut self.way {
-            Way::Up(Sent { parts, .. }) => parts.answered(response).map(|step| (step, Vec::new())),
-            Way::Down(Fetched { parts, .. }) => parts.answered(response),
-        }
-        .map_err(|wrong| match wrong {
-            Wrong::Refused if is_down && response.code() == Some(Code::Unavailable) => {
-                "the server cannot read it, and may have lost it; tell its admin, whose log says more"
-                    .to_owned()
-            }
-            Wrong::Refused => reason(response),
-            Wrong::NotNext => "the server answered with something else than the file's next part".to_owned(),
-            Wrong::NotSame => "it is not what its sender sent; fetch it again".to_owned(),
-        })?;
-        if let Way::Down(Fetched { part: file, .. }) = &mut self.way {
-            file.write_all(&part).map_err(|error| format!("cannot write it ({error})"))?;
-        }
-        Ok(step)
-    }
-
-    /// Shows how far it is, or says it from time to time.
-    fn advance(&mut self) -> Option<String> {
-        self.in_vain = false;
-        if let Some(bar) = &self.bar {
-            bar.advance(self.done(), self.size());
-            return None;
-        }
-        if self.told.elapsed() < QUIET {
-            return None;
-        }
-        self.told = Instant::now();
-        let so_far = format!("{} of {}", bytes(self.done()), bytes(self.size()));
-        Some(format!("{}: {so_far}, {}/s", self.title, bytes(self.speed())))
-    }
-
-    /// Says why it has to wait, once.
-    fn pause(&mut self, response: &Response) -> Option<String> {
-        if mem::replace(&mut self.in_vain, true) {
-            return None;
-        }
-        let why = match (response.code(), &self.way) {
-            (Some(Code::Unavailable), Way::Up(_)) => "cannot store it now",
-            (Some(Code::Unavailable), Way::Down(_)) => "cannot read it now",
-            _ => "is busy",
-        };
-        let seconds = PAUSE.as_secs() * u64::from(PAUSES);
-        Some(format!("{}: the server {why}; trying again for {seconds} s", self.title))
-    }
-
-    /// In bytes a second.
-    fn speed(&self) -> u64 {
-        let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
-        (self.done() as f64 / seconds.max(0.001)) as u64
-    }
-
-    fn finish(self) -> Result<News, String> {
-        let how = format!("({}, {}/s)", bytes(self.size()), bytes(self.speed()));
-        match self.way {
-            Way::Up(_) => Ok(News::Done(format!("sent {} {how}", self.title))),
-            Way::Down(fetched) => match fetched.save() {
-                Ok(path) => Ok(News::Done(format!("saved {} {how}", shown(&path)))),
-                Err(why) => Err(format!("cannot fetch {}: {why}", self.title)),
-            },
-        }
-    }
-
-    fn failed(self, why: &str) -> String {
-        let what = if matches!(self.way, Way::Up(_)) { "send" } else { "fetch" };
-        format!("cannot {what} {}: {why}", self.title)
-    }
-}
-
-impl Sent {
-    /// A server that does not tell how large a file may be takes it, or refuses it in time.
-    fn check_limit(&self, response: &Response) -> Result<Step, String> {
-        let limit = response.body().get("requests").and_then(|requests| requests[0]["limit"].as_u64());
-        match limit {
-            Some(limit) if self.parts.size() > limit => Err(format!(
-                "it has {} bytes, and the server takes {limit} ({}) at most",
-                self.parts.size(),
-                bytes(limit)
-            )),
-            _ => Ok(Step::Next),
-        }
-    }
-
-    /// The question for the limit, the next part or, after the last, the request that sends the file.
-    fn line(&mut self) -> Result<String, String> {
-        let Sent { parts, file, name, to, asks_limit, dedupe } = self;
-        if *asks_limit {
-            return Ok("HELP UPLOAD".to_owned());
-        }
-        let Some(part) = parts.part() else {
-            let line = match to {
-                Conversation::User(to) => {
-                    json!({"request": "SEND_FILE", "to": to, "filename": name, "dedupe": dedupe})
-                }
-                Conversation::Group(group) => {
-                    json!({"request": "SEND_GROUP_FILE", "group": group, "filename": name, "dedupe": dedupe})
-                }
-            };
-            return Ok(line.to_string());
-        };
-        let failed = |error| format!("cannot read it ({error}); send it again");
-        let mut content = vec![0; (part.end - part.start) as usize];
-        file.seek(SeekFrom::Start(part.start)).map_err(failed)?;
-        file.read_exact(&mut content).map_err(failed)?;
-        let content = BASE64_STANDARD.encode(content);
-        Ok(json!({"request": "UPLOAD", "filename": name, "base64": content, "offset": part.start})
-            .to_string())
-    }
-}
-
-impl Fetched {
-    /// Gives the whole file its name, or the next one that nobody has.
-    fn save(mut self) -> Result<PathBuf, String> {
-        for number in 0..10_000 {
-            let path = numbered(&self.target, number);
-            match self.part.persist_noclobber(&path) {
-                Ok(_) => return Ok(path),
-                Err(error) if path.symlink_metadata().is_ok() => self.part = error.file,
-                Err(error) => {
-                    let error = error.error;
-                    return Err(format!("cannot make {} ({error}); write /get ID PATH", shown(&path)));
-                }
-            }
-        }
-        Err(format!("there are too many files named {}; write /get ID PATH", shown(&self.target)))
-    }
-}
-
-/// `foto (1).jpg`; with 0, `foto.jpg`.
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    if number > 0 {
-        name.push(format!(" ({number})"));
-    }
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
-}
-
 /// A sender's name for a file without what would fool who reads it. Nor does anybody else make a file that `ls` does not show and a
 /// shell may read.
 fn harmless(name: &str) -> String {
@@ -440,10 +210,6 @@ fn harmless(name: &str) -> String {
 fn at_home(path: &str) -> PathBuf {
     let below = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
     below.unwrap_or_else(|| path.into())
-}
-
-fn shown(path: &Path) -> String {
-    escaped(&path.to_string_lossy())
 }
 
 #[cfg(test)]
@@ -469,19 +235,6 @@ mod tests {
         assert!(news[1..30].iter().all(|news| *news == News::Nothing));
         let last = "cannot fetch file-7: the server cannot read it, and may have lost it; tell its admin, whose log says more";
         assert_eq!(news[30], News::Failed(last.to_owned()));
-    }
-
-    #[test]
-    fn names_that_are_taken_are_numbered() {
-        for (path, number, is) in [
-            ("a/foto.jpg", 0, "a/foto.jpg"),
-            ("a/foto.jpg", 1, "a/foto (1).jpg"),
-            ("foto", 12, "foto (12)"),
-            ("x.tar.gz", 1, "x.tar (1).gz"),
-            (".x", 1, ".x (1)"),
-        ] {
-            assert_eq!(numbered(Path::new(path), number), Path::new(is));
-        }
     }
 
     #[test]
