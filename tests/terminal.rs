@@ -336,6 +336,40 @@ fn a_bar_follows_the_terminal_and_goes_with_the_person() {
 }
 
 #[test]
+fn ctrl_c_stops_the_files_on_their_way_and_then_leaves() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut person = Person::start(&listener, &[]);
+    let mut server = Connection::login(&listener);
+    person.sees(&["to bob>"]);
+    person.types("/send foto.bin\r");
+    server.grants(HELP);
+    server.hears(UPLOAD);
+    server.says(OK);
+    server.hears(UPLOAD);
+    person.types("/send foto.bin\r/get 7\rhal");
+    let asked = ["to bob> /send foto.bin", "to bob> /send foto.bin", "to bob> /get 7"];
+    person.sees(&[&asked[..], &["[###>----------] 512 KiB of 2.0 MiB, *", "to bob> hal"]].concat());
+    person.types("\x03");
+    let told = "stopped foto.bin to bob at 512 KiB of 2.0 MiB, and 2 files that waited";
+    person.sees(&[&asked[..], &[told, "to bob> hal"]].concat());
+
+    // The answer that was on its way is not that of the next file.
+    person.types("\x15/send foto.bin\r");
+    let asked = [&asked[..], &[told, "to bob> /send foto.bin"]].concat();
+    let bar = "[--------------] 0 bytes of 2.0 MiB foto.bin to bob";
+    server.says(OK);
+    server.grants(HELP);
+    server.hears(r#""offset":0,"request":"UPLOAD"}"#);
+    person.sees(&[&asked[..], &[bar, "to bob>"]].concat());
+    person.types("\x03");
+    let told = "stopped foto.bin to bob at 0 bytes of 2.0 MiB";
+    person.sees(&[&asked[..], &[told, "to bob>"]].concat());
+    server.says(OK);
+    person.types("\x03");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+#[test]
 fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
     for (environment, color) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

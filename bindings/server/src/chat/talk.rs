@@ -87,6 +87,7 @@ enum Wake {
     Line(Option<Result<String, String>>),
     Passed(Result<(), Lost>),
     Connected(Result<Connection, String>),
+    Interrupted,
     Time,
 }
 
@@ -134,6 +135,7 @@ impl<'a> Chat<'a> {
             self.take_lines()?;
             self.confirm();
             self.transfer();
+            self.input.set_under_way(!self.transfers.is_empty());
             if self.client.is_finished() {
                 self.ended.get_or_insert_with(Instant::now);
             }
@@ -159,6 +161,7 @@ impl<'a> Chat<'a> {
                     self.client.connected();
                 }
                 Wake::Connected(Err(why)) => self.reconnect(&why)?,
+                Wake::Interrupted => self.stop_files()?,
                 Wake::Time => self.look_at_the_clock()?,
             }
         }
@@ -189,6 +192,10 @@ impl<'a> Chat<'a> {
             Link::Down(_) => None,
         };
         let leaving = ended.filter(|_| for_people).map(|ended| ended + LEAVING);
+        let interrupted = async {
+            input.interrupted().await;
+            Wake::Interrupted
+        };
         let line = async { if reading { Wake::Line(input.next().await) } else { future::pending().await } };
         let link = async {
             match link {
@@ -203,7 +210,7 @@ impl<'a> Chat<'a> {
             };
             Wake::Time
         };
-        future::race(future::race(line, link), time).await
+        future::race(future::race(line, link), future::or(interrupted, time)).await
     }
 
     /// Whether there may be more requests now.
@@ -331,6 +338,14 @@ impl<'a> Chat<'a> {
             }
         }
         Ok(())
+    }
+
+    fn stop_files(&mut self) -> Result<(), String> {
+        match self.transfers.stop() {
+            Some(line) => self.notice(&line),
+            // The last has come through in the meantime.
+            None => Ok(()),
+        }
     }
 
     /// Makes the next request for the files that are on their way, if it is time for one.

@@ -7,7 +7,7 @@ mod transfer;
 
 use std::{
     collections::VecDeque,
-    fs,
+    fs, mem,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -40,6 +40,8 @@ pub(super) struct Transfers {
     queue: VecDeque<Transfer>,
     /// A request of the first waits for its answer.
     asked: bool,
+    /// That one is stopped: its answer is nobody's.
+    disowned: bool,
     /// The server is busy; not before then.
     paused: Option<Instant>,
     known: VecDeque<File>,
@@ -58,7 +60,8 @@ pub(super) enum News {
 impl Transfers {
     /// None yet. Without bars, [`News`] say how far a file is.
     pub(super) fn new(bars: Option<Bars>) -> Transfers {
-        Transfers { queue: VecDeque::new(), asked: false, paused: None, known: VecDeque::new(), bars }
+        let (queue, known) = (VecDeque::new(), VecDeque::new());
+        Transfers { queue, asked: false, disowned: false, paused: None, known, bars }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -179,9 +182,25 @@ impl Transfers {
         self.queue.pop_front().expect("a request is of some file").failed(why)
     }
 
+    /// Stops all files. Says so, if there were some.
+    pub(super) fn stop(&mut self) -> Option<String> {
+        let first = self.queue.pop_front()?;
+        self.disowned = self.asked;
+        self.paused = None;
+        let waited = match mem::take(&mut self.queue).len() {
+            0 => String::new(),
+            1 => ", and 1 file that waited".to_owned(),
+            more => format!(", and {more} files that waited"),
+        };
+        Some(first.stopped(self.asked) + &waited)
+    }
+
     /// Takes the answer to the last [`next_line`](Self::next_line).
     pub(super) fn answered(&mut self, response: &Response) -> News {
         self.asked = false;
+        if mem::take(&mut self.disowned) {
+            return News::Nothing;
+        }
         let transfer = self.queue.front_mut().expect("a request is of some file");
         match transfer.answered(response) {
             Ok(Step::Next) => transfer.advance().map_or(News::Nothing, News::Progress),
@@ -235,6 +254,24 @@ mod tests {
         assert!(news[1..30].iter().all(|news| *news == News::Nothing));
         let last = "cannot fetch file-7: the server cannot read it, and may have lost it; tell its admin, whose log says more";
         assert_eq!(news[30], News::Failed(last.to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_is_stopped_with_its_last_request_on_its_way_may_be_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("foto.bin");
+        fs::write(&path, "0123456789").unwrap();
+        let ok = response(r#"{"status":"OK"}"#);
+        let mut transfers = Transfers::new(None);
+        transfers.send(path.to_str().unwrap(), Conversation::User("bob".to_owned())).unwrap();
+        transfers.next_line().unwrap().unwrap();
+        transfers.answered(&ok);
+        transfers.next_line().unwrap().unwrap();
+        let told = "stopped foto.bin to bob at 10 bytes of 10 bytes; it may have been sent all the same";
+        assert_eq!(transfers.stop().as_deref(), Some(told));
+        assert_eq!((transfers.answered(&ok), transfers.stop()), (News::Nothing, None));
+        transfers.get("7", folder.path().to_str()).unwrap();
+        assert_eq!(transfers.stop().as_deref(), Some("stopped file-7"), "nobody knows how large it is");
     }
 
     #[test]

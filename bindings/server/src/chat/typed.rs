@@ -35,8 +35,8 @@ pub(super) const HELP: &str = "\
 TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /to NAME           talk to a user
 /to #GROUP         talk to a group
-/send FILE         send a file to whom you talk to
-/get ID [PATH]     save a file that you were sent
+/send FILE         send a file to whom you talk to; Ctrl-C stops it
+/get ID [PATH]     save a file that you were sent; Ctrl-C stops it
 /join GROUP        join a group and talk to it
 /group NAME        make a group and talk to it
 /leave [GROUP]     leave a group
@@ -47,7 +47,7 @@ TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /whoami            who you are
 /raw REQUEST ...   send a request of the protocol, show the answer
 /help              this list
-/quit              the end; so does Ctrl-D";
+/quit              the end; so are Ctrl-D and Ctrl-C";
 
 /// Every command and what follows it.
 const COMMANDS: &[(&str, &str)] = &[

@@ -177,6 +177,20 @@ impl Transfer {
         }
     }
 
+    /// That it was stopped, while its request was `asked` or before it was.
+    pub(super) fn stopped(self, asked: bool) -> String {
+        let so_far = match self.size() {
+            0 => format!("stopped {}", self.title),
+            size => format!("stopped {} at {} of {}", self.title, bytes(self.done()), bytes(size)),
+        };
+        match self.way {
+            Way::Up(Sent { parts, .. }) if asked && parts.part().is_none() => {
+                format!("{so_far}; it may have been sent all the same")
+            }
+            _ => so_far,
+        }
+    }
+
     pub(super) fn failed(self, why: &str) -> String {
         let what = if matches!(self.way, Way::Up(_)) { "send" } else { "fetch" };
         format!("cannot {what} {}: {why}", self.title)
