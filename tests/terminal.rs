@@ -346,8 +346,8 @@ fn ctrl_c_stops_the_files_on_their_way_and_then_leaves() {
     server.hears(UPLOAD);
     server.says(OK);
     server.hears(UPLOAD);
-    person.types("/send foto.bin\r/get 7\rhal");
-    let asked = ["to bob> /send foto.bin", "to bob> /send foto.bin", "to bob> /get 7"];
+    person.types("/send foto.bin\r/send foto.bin\rhal");
+    let asked = ["to bob> /send foto.bin"; 3];
     person.sees(&[&asked[..], &["[###>----------] 512 KiB of 2.0 MiB, *", "to bob> hal"]].concat());
     person.types("\x03");
     let told = "stopped foto.bin to bob at 512 KiB of 2.0 MiB, and 2 files that waited";
@@ -377,6 +377,8 @@ fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
         let mut server = Connection::login(&listener);
         person.sees(&["to bob>"]);
         person.types("/get 7\r");
+        server.hears(r#"{"request":"HISTORY","with":"bob","limit":100}"#);
+        server.says(OK);
         server.hears(r#"{"id":"7","offset":0,"request":"GET_FILE"}"#);
         person.sees(&["to bob> /get 7", "[--------------] 0 bytes file-7", "to bob>"]);
         server.says(r#"{"status":"OK","data":"aGFs","offset":0,"size":4,"next":3}"#);

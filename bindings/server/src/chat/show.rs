@@ -27,6 +27,8 @@ pub(super) enum Asked {
     Leave(String),
     Members,
     History(Conversation),
+    /// The name of the file of this id, which is to be saved at this path or, without one, under that name.
+    Name(String, Option<String>),
     Users,
     Groups,
     Whoami,
@@ -181,7 +183,7 @@ impl Asked {
         };
         match self {
             Asked::Message(_) | Asked::First(_) | Asked::History(_) => None,
-            Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Name(..) | Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
             Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
             Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
             Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
@@ -208,7 +210,7 @@ impl Asked {
             Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
             Asked::Members => "cannot list the members".to_owned(),
             Asked::History(with) => format!("cannot look back at {}", named(with)),
-            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Part | Asked::Ping => {
+            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Name(..) | Asked::Part | Asked::Ping => {
                 "the server refused".to_owned()
             }
             Asked::Confirm(_) => "cannot confirm messages; they may be shown again".to_owned(),

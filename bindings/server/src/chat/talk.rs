@@ -295,6 +295,13 @@ impl<'a> Chat<'a> {
         if asked == Asked::Part {
             return self.take_part(response);
         }
+        if matches!(asked, Asked::History(_) | Asked::Name(..)) {
+            response.messages().iter().flatten().for_each(|message| self.transfers.learn(message));
+        }
+        if let Asked::Name(id, path) = asked {
+            self.get(&id, path.as_deref());
+            return Ok(());
+        }
         // Who wants to be in a group and is in it has what they want.
         let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
         let turns_to = asked.turns_to();

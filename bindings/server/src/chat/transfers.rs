@@ -95,6 +95,22 @@ impl Transfers {
         self.queue.front()?.bar.as_ref()
     }
 
+    /// Whether a file came with its name in this chat. The error says that the id cannot be one.
+    pub(super) fn knows(&self, id: &str) -> Result<bool, String> {
+        if self.file(id).is_some() {
+            return Ok(true);
+        }
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            let id = escaped(id);
+            return Err(format!("{id} is no file's id; write the number that it came with, as in /get 17"));
+        }
+        Ok(false)
+    }
+
+    fn file(&self, id: &str) -> Option<&File> {
+        self.known.iter().rev().find(|file| file.id == id)
+    }
+
     /// Remembers the file of a message.
     pub(super) fn learn(&mut self, message: &Message) {
         if let Content::File(file) = &message.content {
@@ -136,12 +152,9 @@ impl Transfers {
 
     /// Has a file fetched, to `path` or to its sender's name for it. The error says why it cannot be.
     pub(super) fn get(&mut self, id: &str, path: Option<&str>) -> Result<(), String> {
-        let known = self.known.iter().rev().find(|file| file.id == id);
+        let known = self.file(id);
         let given = known.map(|file| harmless(&file.name)).filter(|name| names::is_filename(name));
         let name = given.unwrap_or_else(|| format!("file-{id}"));
-        if !names::is_filename(&name) {
-            return Err(format!("{} is no file's id; write the number that it came with", escaped(id)));
-        }
         let mut target = path.map_or_else(PathBuf::new, at_home);
         if path.is_none() || target.is_dir() {
             target.push(&name);

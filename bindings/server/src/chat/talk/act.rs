@@ -16,6 +16,9 @@ use crate::{
     cli::Conversation,
 };
 
+/// In so many of the last messages of a conversation the name of a file is looked for: as many as the server gives at once.
+const LOOK_BACK: u64 = 100;
+
 impl Chat<'_> {
     /// Takes the lines that were typed, up to one that waits until it is known whom it is for.
     pub(super) fn take_lines(&mut self) -> Result<(), String> {
@@ -80,7 +83,7 @@ impl Chat<'_> {
                 None => self.complain("which group? write /members GROUP"),
             },
             Typed::History(count) => match self.conversation.clone() {
-                Some(with) => self.look_back(with, count),
+                Some(with) => self.look_back(&with, count, Asked::History(with.clone())),
                 None => self.complain("which conversation? write /to NAME or /to #GROUP first"),
             },
             Typed::Users => {
@@ -96,10 +99,11 @@ impl Chat<'_> {
                 }
                 None => self.complain("nobody to send it to yet; write /to NAME or /to #GROUP"),
             },
-            Typed::Get(id, path) => {
-                let queued = self.transfers.get(&id, path.as_deref());
-                self.take_queued(queued);
-            }
+            Typed::Get(id, path) => match (self.transfers.knows(&id), self.conversation.clone()) {
+                (Ok(false), Some(with)) => self.look_back(&with, Some(LOOK_BACK), Asked::Name(id, path)),
+                (Ok(_), _) => self.get(&id, path.as_deref()),
+                (Err(why), _) => self.complain(&why),
+            },
             Typed::Help => self.screen.print(&format!("{HELP}\n"))?,
             Typed::Quit => self.ended = Some(Instant::now()),
         }
@@ -121,8 +125,8 @@ impl Chat<'_> {
         });
     }
 
-    fn look_back(&mut self, with: Conversation, count: Option<u64>) {
-        let (Conversation::User(name) | Conversation::Group(name)) = &with;
+    fn look_back(&mut self, with: &Conversation, count: Option<u64>, what: Asked) {
+        let (Conversation::User(name) | Conversation::Group(name)) = with;
         // On a line, a limit would need a message to begin before.
         let mut line = Vec::new();
         let object = Object::begin(&mut line).field("request", "HISTORY").text("with", name);
@@ -131,7 +135,7 @@ impl Chat<'_> {
             None => object.end(),
         }
         let line = String::from_utf8(line).expect("JSON is ASCII here");
-        self.ask(Asked::History(with), |client| client.request_line(&line));
+        self.ask(what, |client| client.request_line(&line));
     }
 
     pub(super) fn ask(
@@ -162,6 +166,11 @@ impl Chat<'_> {
         if !self.look.is_for_people() || !self.lines.is_empty() {
             self.conversation = None;
         }
+    }
+
+    pub(super) fn get(&mut self, id: &str, path: Option<&str>) {
+        let queued = self.transfers.get(id, path);
+        self.take_queued(queued);
     }
 
     fn take_queued(&mut self, queued: Result<(), String>) {

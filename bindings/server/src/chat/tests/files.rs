@@ -159,6 +159,7 @@ fn what_cannot_be_sent_is_said() {
         typed(format!("/send {folder}")),
         typed(format!("/send {folder}/none")),
         Type("/get ../7"),
+        Type("/get x"),
         Type("/whoami"),
         Hear("WHOAMI"),
         OK,
@@ -169,8 +170,13 @@ fn what_cannot_be_sent_is_said() {
     assert_eq!(notices[1], format!("{folder}/foto.bin is empty; there is nothing to send"));
     assert_eq!(notices[2], format!("{folder} is no file; only files can be sent"));
     assert!(notices[3].starts_with(&format!("cannot read {folder}/none (No such file")), "{}", notices[3]);
-    assert_eq!(notices[4], "../7 is no file's id; write the number that it came with");
-    assert_eq!(notices.len(), 5);
+    for (notice, id) in notices[4..].iter().zip(["../7", "x"]) {
+        assert_eq!(
+            *notice,
+            format!("{id} is no file's id; write the number that it came with, as in /get 17")
+        );
+    }
+    assert_eq!(notices.len(), 6);
 }
 
 #[test]
@@ -194,6 +200,39 @@ fn a_file_is_saved_beside_what_is_there_over_two_connections() {
     assert_eq!(fs::read(saved).unwrap(), b"halo");
     assert_eq!(fs::read(folder.path().join("salam.txt")).unwrap(), b"mine");
     assert_eq!(names(folder.path()), ["salam (1).txt", "salam.txt"]);
+}
+
+#[test]
+fn a_file_of_an_earlier_chat_has_its_name_from_the_history() {
+    const PAST: Step = Say(
+        r#"{"status":"OK","messages":[{"id":7,"from":"bob","to":"ann","time":"2026-11-23T09:00:00.000Z","file":{"id":"7","name":"salam.txt","size":4,"sha256":"a4e63bcacf6c172ad84f9f4523c8f1acaf33676fa76d3258c67b7e7bbf16d777"}}],"more":false}"#,
+    );
+    // When the message is confirmed, the answer before it is taken.
+    let look = Hear(r#"{"request":"HISTORY","with":"bob"}"#);
+    let looked = [Type("/history"), look, PAST, MESSAGE, Hear("ACK 17"), OK];
+    let looks = [Hear(r#"{"request":"HISTORY","with":"bob","limit":100}"#), PAST];
+    for (before, after) in [(&looked[..], &[][..]), (&[], &looks)] {
+        let folder = tempfile::tempdir().unwrap();
+        let get = typed(format!("/get 7 {}", folder.path().display()));
+        let script = [&[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB], before, &[get], after, &[GET, HAL, GET_REST, O]];
+        assert_eq!(chat(PIPES, None, &[&script.concat()]).result, Ok(true));
+        assert_eq!(names(folder.path()), ["salam.txt"]);
+    }
+}
+
+#[test]
+fn a_file_whose_name_nobody_tells_has_its_number() {
+    let nobody = Say(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+    let none = Say(r#"{"status":"OK","messages":[],"more":false}"#);
+    let look = Hear(r#"{"request":"HISTORY","with":"bob","limit":100}"#);
+    for looks in [&[][..], &[TO_BOB, look, nobody], &[TO_BOB, look, none]] {
+        let folder = tempfile::tempdir().unwrap();
+        let get = typed(format!("/get 7 {}", folder.path().display()));
+        let (to, looks) = looks.split_at(looks.len().min(1));
+        let script = [&[AUTH, TOKEN, SUBSCRIBE, OK], to, &[get], looks, &[GET, HAL, GET_REST, O]];
+        assert_eq!(chat(PIPES, None, &[&script.concat()]).result, Ok(true));
+        assert_eq!(names(folder.path()), ["file-7"]);
+    }
 }
 
 #[test]
