@@ -50,6 +50,11 @@ struct Connection {
 impl Person {
     /// Ann, who talks to Bob and has a file of 2 MiB at hand.
     fn start(listener: &TcpListener, environment: &[(&str, &str)]) -> Person {
+        let who = format!("ann@{}", listener.local_addr().unwrap());
+        Person::begin(&["--to", "bob", "--password-file", "password", &who], environment)
+    }
+
+    fn begin(args: &[&str], environment: &[(&str, &str)]) -> Person {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("password"), "hunter2").unwrap();
         fs::write(folder.path().join("foto.bin"), vec![b'x'; 2 << 20]).unwrap();
@@ -57,10 +62,9 @@ impl Person {
         pty.resize(Size::new(24, 80)).unwrap();
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_obrolan"));
         clean(&mut command);
-        let address = listener.local_addr().unwrap();
         let child = Command::from(command)
-            .args(["chat", "--to", "bob", "--password-file", "password"])
-            .arg(format!("ann@{address}"))
+            .arg("chat")
+            .args(args)
             .current_dir(folder.path())
             .env_remove("NO_COLOR")
             .env("TERM", "xterm")
@@ -113,6 +117,21 @@ impl Person {
                 shown.join("\n"),
                 rows.join("\n")
             );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the last row of the screen is this question, below this row.
+    #[track_caller]
+    fn is_asked(&self, above: &str, question: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.seen.lock().unwrap().terminal.screen().contents();
+            let rows: Vec<&str> = shown.lines().map(str::trim_end).filter(|row| !row.is_empty()).collect();
+            if rows.ends_with(&[above, question]) || above.is_empty() && rows.ends_with(&[question]) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it shows\n{shown}\nand does not ask {question}");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -272,6 +291,49 @@ fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
     person.types("\x0b/quit\r");
     assert_eq!(person.leaves(), Some(0));
     person.sees(&[&shown[..], &["sent foto.bin to bob (2.0 MiB, *", "to bob> /quit"]].concat());
+}
+
+#[test]
+fn what_cannot_be_an_answer_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let person = Person::begin(&["--register", &address], &[("LC_ALL", "C")]);
+    let command = "Commands come after these questions, in the chat; Ctrl-C leaves.";
+    person.is_asked("", "User name:");
+    person.types("/help\r");
+    person.is_asked(command, "User name:");
+    person.types("ann b\r");
+    person.is_asked("That is no name: names have 1 to 64 bytes, without spaces and \"@\".", "User name:");
+    person.types("ann\r");
+    person.is_asked("User name: ann", "New password for ann:");
+    person.types("hunter2\r");
+    person.is_asked("New password for ann:", "The same again:");
+    person.types("hunter2\r");
+    person.is_asked("The same again:", "Name to show [ann]:");
+    person.types(&format!("{}\r", "x".repeat(257)));
+    let long = "That is too long, or has control characters: it has 256 bytes at most.";
+    person.is_asked(long, "Name to show [ann]:");
+    person.types("\r");
+    person.is_asked("Name to show [ann]:", "Country [-]:");
+    person.types("/users\r");
+    person.is_asked(command, "Country [-]:");
+    person.types(&format!("{}\r", "x".repeat(65)));
+    let long = "That is too long, or has control characters: it has 64 bytes at most.";
+    person.is_asked(long, "Country [-]:");
+    person.types("New Zealand\r");
+
+    // Before it asked, it looked whether there is a server.
+    drop(listener.accept().unwrap());
+    let mut server = Connection { lines: BufReader::new(listener.accept().unwrap().0) };
+    server.hears("REGISTER ann hunter2 New-Zealand ann");
+    server.says(OK);
+    server.hears("AUTH ann hunter2");
+    server.says(r#"{"status":"ERROR","data":"autentikasi gagal","code":"bad_credentials"}"#);
+    let refused = "The server knows no ann with this password.";
+    let question = "Press Enter to try another password, or type r to make an account:";
+    person.is_asked(refused, question);
+    person.types("/help\r");
+    person.is_asked(command, question);
 }
 
 #[test]

@@ -111,6 +111,15 @@ impl Options {
                 }
                 (None, None, None) => None,
             };
+        let wrong = |option, most| {
+            format!("{option} is too long or has control characters; it has {most} bytes at most")
+        };
+        if self.name.as_deref().is_some_and(|name| !names::is_full_name(name)) {
+            return Err(wrong("--name", names::MAX_FULL_NAME));
+        }
+        if self.country.as_deref().is_some_and(|country| !names::is_country(country)) {
+            return Err(wrong("--country", names::MAX_COUNTRY));
+        }
         Ok(ChatArgs {
             server: target.server,
             user: target.user,
@@ -304,6 +313,10 @@ mod tests {
         assert!(!chat(&["--no-color"], None).unwrap().color);
         assert!(chat(&["--to", "bob", "--group", "g"], None).is_err());
         assert!(chat(&["--name", "Ann"], None).is_err(), "only a new account takes a name");
+        for (option, value) in [("--name", "x".repeat(257)), ("--country", "x\u{7f}".to_owned())] {
+            let error = chat(&["--register", option, &value], None).unwrap_err();
+            assert!(error.starts_with(&format!("{option} is too long or has control characters")), "{error}");
+        }
     }
 
     #[test]
