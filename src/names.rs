@@ -57,6 +57,24 @@ impl<'a> Address<'a> {
     }
 }
 
+/// The longest country of a user, in bytes of UTF-8.
+pub const MAX_COUNTRY: usize = 64;
+
+/// Whether REGISTER takes this as a user's country: 64 bytes at most, and no control character.
+#[must_use]
+pub fn is_country(text: &str) -> bool {
+    text.len() <= MAX_COUNTRY && !text.contains(char::is_control)
+}
+
+/// The longest full name of a user, in bytes of UTF-8.
+pub const MAX_FULL_NAME: usize = 256;
+
+/// Whether REGISTER takes this as a user's full name: 256 bytes at most, and no control character.
+#[must_use]
+pub fn is_full_name(text: &str) -> bool {
+    text.len() <= MAX_FULL_NAME && !text.contains(char::is_control)
+}
+
 /// The longest name of a file, in bytes of UTF-8.
 pub const MAX_FILENAME: usize = 255;
 
@@ -100,6 +118,14 @@ mod tests {
             let name = format!("x{}Y", char::from(byte));
             let tables = UsernameCaseMapped::enforce(name.as_str()).ok().filter(|_| byte != b'@');
             assert_eq!(key(&name), tables, "{name}");
+        }
+    }
+
+    #[test]
+    fn countries_and_full_names_are_any_text_of_one_line_and_bounded() {
+        for (is, most) in [(is_country as fn(&str) -> bool, MAX_COUNTRY), (is_full_name, MAX_FULL_NAME)] {
+            assert!(is("") && is("a b/é") && is(&"é".repeat(most / 2)));
+            assert!(!is(&"é".repeat(most / 2 + 1)) && !is("a\nb") && !is("\u{85}"));
         }
     }
 

@@ -40,6 +40,11 @@ fn wrong_usage_ends_with_2_and_says_what_there_is() {
     let (code, out, err) = told(obrolan(folder.path(), &["serve", "--lisen", "127.0.0.1:0"]));
     assert_eq!((code, &*out), (Some(2), ""));
     assert!(err.contains("--lisen") && err.contains("'--listen'"), "{err}");
+    for args in [&["chat", "--nmae", "x"][..], &["chat", "ann@127.0.0.1:99999"], &["chat", "--name", "Ann"]] {
+        let (code, out, err) = told(obrolan(folder.path(), args));
+        assert_eq!((code, &*out), (Some(2), ""));
+        assert!(err.contains("\nUsage: obrolan chat "), "{err}");
+    }
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "nothing was made");
 }
 
@@ -86,13 +91,13 @@ fn a_port_in_use_ends_with_1_and_says_what_to_do() {
     let address = other.local_addr().unwrap().to_string();
     let ready = folder.path().join("ready");
     fs::write(&ready, "left by a server that was killed").unwrap();
-    let args = ["serve", "--listen", &address, "--memory", "--ready-file", "ready"];
+    let args = ["serve", "--listen", &address, "--ready-file", "ready"];
     let (code, out, err) = told(obrolan(folder.path(), &args));
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(err.starts_with(&format!("obrolan: cannot listen on {address} (")), "{err}");
     let advice = "another program listens there: stop it, or choose another port with --listen\n";
     assert!(err.ends_with(advice), "{err}");
-    assert!(!ready.exists(), "no server is ready");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no server is ready, and no data folder was made");
 }
 
 #[test]
@@ -154,6 +159,19 @@ fn a_log_holds_neither_passwords_nor_sessions() {
     assert!(log.contains("user=ani"), "who came is logged: {log}");
     for secret in ["rahasia", "keliru", &session[4..], "argon2id"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
+
+#[test]
+fn a_log_tells_where_failed_logins_come_from() {
+    let server = Process::start(&["--memory", "--accounts-throttle-loopback", "true"]);
+    let mut client = server.connect();
+    while client.code("AUTH ani keliru-sekali") != "throttled" {}
+    let log = server.log();
+    let peer = format!(" peer={}", client.stream().local_addr().unwrap());
+    for what in ["failed to log in", "too many attempts to log in"] {
+        let line = log.lines().find(|line| line.contains(what)).unwrap();
+        assert!(line.contains("WARN") && line.ends_with(&peer), "{line}");
     }
 }
 

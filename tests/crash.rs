@@ -352,9 +352,20 @@ fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_swept() {
     let server = Process::start_on(folder.path(), &[]);
     let mut client = server.connect();
     client.log_in("budi");
+    for _ in 0..3 {
+        assert_eq!(client.code(&format!("GET_FILE {sent}")), "unavailable");
+    }
+    let log = server.log();
+    let told: Vec<&str> = log.lines().filter(|line| line.contains("is damaged")).collect();
+    assert!(matches!(told[..], [line] if line.contains(HALO_DUNIA)), "once, and which: {log}");
+    fs::remove_file(&files_under(&files)[0]).unwrap();
     assert_eq!(client.code(&format!("GET_FILE {sent}")), "unavailable");
-    assert!(server.log().contains("is damaged"), "{}", server.log());
+    let log = server.log();
+    assert!(log.lines().any(|line| line.contains("No such file") && line.contains(HALO_DUNIA)), "{log}");
 }
+
+/// The SHA-256 of "halo dunia".
+const HALO_DUNIA: &str = "09b50b2f685e7a783eeee02d8070e670d48af118a4b00f7bfebe9f8f0e5d3d52";
 
 #[test]
 fn sigterm_in_the_middle_of_a_load_tells_subscribers_and_keeps_all_that_was_answered_ok() {

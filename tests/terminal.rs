@@ -25,6 +25,7 @@ use tempfile::TempDir;
 const OK: &str = r#"{"status":"OK"}"#;
 const TOKEN: &str = r#"{"status":"OK","tokenid":"sid_0123456789abcdef0123456789abcdef"}"#;
 
+const HELP: &str = "HELP UPLOAD";
 const UPLOAD: &str = r#""request":"UPLOAD"}"#;
 
 /// `obrolan chat` on a terminal of 80 columns.
@@ -49,6 +50,11 @@ struct Connection {
 impl Person {
     /// Ann, who talks to Bob and has a file of 2 MiB at hand.
     fn start(listener: &TcpListener, environment: &[(&str, &str)]) -> Person {
+        let who = format!("ann@{}", listener.local_addr().unwrap());
+        Person::begin(&["--to", "bob", "--password-file", "password", &who], environment)
+    }
+
+    fn begin(args: &[&str], environment: &[(&str, &str)]) -> Person {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("password"), "hunter2").unwrap();
         fs::write(folder.path().join("foto.bin"), vec![b'x'; 2 << 20]).unwrap();
@@ -56,10 +62,9 @@ impl Person {
         pty.resize(Size::new(24, 80)).unwrap();
         let mut command = process::Command::new(env!("CARGO_BIN_EXE_obrolan"));
         clean(&mut command);
-        let address = listener.local_addr().unwrap();
         let child = Command::from(command)
-            .args(["chat", "--to", "bob", "--password-file", "password"])
-            .arg(format!("ann@{address}"))
+            .arg("chat")
+            .args(args)
             .current_dir(folder.path())
             .env_remove("NO_COLOR")
             .env("TERM", "xterm")
@@ -112,6 +117,21 @@ impl Person {
                 shown.join("\n"),
                 rows.join("\n")
             );
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until the last row of the screen is this question, below this row.
+    #[track_caller]
+    fn is_asked(&self, above: &str, question: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let shown = self.seen.lock().unwrap().terminal.screen().contents();
+            let rows: Vec<&str> = shown.lines().map(str::trim_end).filter(|row| !row.is_empty()).collect();
+            if rows.ends_with(&[above, question]) || above.is_empty() && rows.ends_with(&[question]) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it shows\n{shown}\nand does not ask {question}");
             thread::sleep(Duration::from_millis(5));
         }
     }
@@ -222,6 +242,7 @@ fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\r");
+    server.grants(HELP);
     server.hears(UPLOAD);
     let send = "to bob> /send foto.bin";
     person.sees(&[send, "[--------------] 0 bytes of 2.0 MiB foto.bin to bob", "to bob>"]);
@@ -273,12 +294,86 @@ fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
 }
 
 #[test]
+fn what_cannot_be_an_answer_is_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let person = Person::begin(&["--register", &address], &[("LC_ALL", "C")]);
+    let command = "Commands come after these questions, in the chat; Ctrl-C leaves.";
+    person.is_asked("", "User name:");
+    person.types("/help\r");
+    person.is_asked(command, "User name:");
+    person.types("ann b\r");
+    person.is_asked("That is no name: names have 1 to 64 bytes, without spaces and \"@\".", "User name:");
+    person.types("ann\r");
+    person.is_asked("User name: ann", "New password for ann:");
+    person.types("hunter2\r");
+    person.is_asked("New password for ann:", "The same again:");
+    person.types("hunter2\r");
+    person.is_asked("The same again:", "Name to show [ann]:");
+    person.types(&format!("{}\r", "x".repeat(257)));
+    let long = "That is too long, or has control characters: it has 256 bytes at most.";
+    person.is_asked(long, "Name to show [ann]:");
+    person.types("\r");
+    person.is_asked("Name to show [ann]:", "Country [-]:");
+    person.types("/users\r");
+    person.is_asked(command, "Country [-]:");
+    person.types(&format!("{}\r", "x".repeat(65)));
+    let long = "That is too long, or has control characters: it has 64 bytes at most.";
+    person.is_asked(long, "Country [-]:");
+    person.types("New Zealand\r");
+
+    // Before it asked, it looked whether there is a server.
+    drop(listener.accept().unwrap());
+    let mut server = Connection { lines: BufReader::new(listener.accept().unwrap().0) };
+    server.hears("REGISTER ann hunter2 New-Zealand ann");
+    server.says(OK);
+    server.hears("AUTH ann hunter2");
+    server.says(r#"{"status":"ERROR","data":"autentikasi gagal","code":"bad_credentials"}"#);
+    let refused = "The server knows no ann with this password.";
+    let question = "Press Enter to try another password, or type r to make an account:";
+    person.is_asked(refused, question);
+    person.types("/help\r");
+    person.is_asked(command, question);
+}
+
+#[test]
+fn the_prompt_names_whom_the_next_line_is_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut person = Person::start(&listener, &[]);
+    let mut server = Connection::login(&listener);
+    person.sees(&["to bob>"]);
+    person.types("/join g\r");
+    server.hears("JOIN_GROUP g");
+    person.sees(&["to bob> /join g"]);
+    server.says(OK);
+    let joined = ["to bob> /join g", "you are in #g"];
+    person.sees(&[&joined[..], &["to #g>"]].concat());
+    person.types("/msg nobody hi\r");
+    server.hears("SEND nobody hi");
+    let shown = [&joined[..], &["to #g> /msg nobody hi"]].concat();
+    // An answer that does not come keeps nobody from typing.
+    person.sees(&[&shown[..], &[">"]].concat());
+    person.types("all");
+    person.sees(&[&shown[..], &["> all"]].concat());
+    server.says(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+    let refused = "not sent to nobody: there is no such user; /users lists everyone";
+    person.sees(&[&shown[..], &[refused, "> all"]].concat());
+    person.types("\r");
+    server.hears("SEND_GROUP g all");
+    server.says(OK);
+    person.sees(&[&shown[..], &[refused, "> all", "to #g>"]].concat());
+    person.types("/quit\r");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+#[test]
 fn a_bar_follows_the_terminal_and_goes_with_the_person() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut person = Person::start(&listener, &[]);
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\r");
+    server.grants(HELP);
     for (columns, bar) in [
         (80, "[--------------] 0 bytes of 2.0 MiB foto.bin to bob"),
         (79, "[###>----------] 512 KiB of 2.0 MiB, *"),
@@ -303,6 +398,40 @@ fn a_bar_follows_the_terminal_and_goes_with_the_person() {
 }
 
 #[test]
+fn ctrl_c_stops_the_files_on_their_way_and_then_leaves() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut person = Person::start(&listener, &[]);
+    let mut server = Connection::login(&listener);
+    person.sees(&["to bob>"]);
+    person.types("/send foto.bin\r");
+    server.grants(HELP);
+    server.hears(UPLOAD);
+    server.says(OK);
+    server.hears(UPLOAD);
+    person.types("/send foto.bin\r/send foto.bin\rhal");
+    let asked = ["to bob> /send foto.bin"; 3];
+    person.sees(&[&asked[..], &["[###>----------] 512 KiB of 2.0 MiB, *", "to bob> hal"]].concat());
+    person.types("\x03");
+    let told = "stopped foto.bin to bob at 512 KiB of 2.0 MiB, and 2 files that waited";
+    person.sees(&[&asked[..], &[told, "to bob> hal"]].concat());
+
+    // The answer that was on its way is not that of the next file.
+    person.types("\x15/send foto.bin\r");
+    let asked = [&asked[..], &[told, "to bob> /send foto.bin"]].concat();
+    let bar = "[--------------] 0 bytes of 2.0 MiB foto.bin to bob";
+    server.says(OK);
+    server.grants(HELP);
+    server.hears(r#""offset":0,"request":"UPLOAD"}"#);
+    person.sees(&[&asked[..], &[bar, "to bob>"]].concat());
+    person.types("\x03");
+    let told = "stopped foto.bin to bob at 0 bytes of 2.0 MiB";
+    person.sees(&[&asked[..], &[told, "to bob>"]].concat());
+    server.says(OK);
+    person.types("\x03");
+    assert_eq!(person.leaves(), Some(0));
+}
+
+#[test]
 fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
     for (environment, color) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -310,6 +439,8 @@ fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
         let mut server = Connection::login(&listener);
         person.sees(&["to bob>"]);
         person.types("/get 7\r");
+        server.hears(r#"{"request":"HISTORY","with":"bob","limit":100}"#);
+        server.says(OK);
         server.hears(r#"{"id":"7","offset":0,"request":"GET_FILE"}"#);
         person.sees(&["to bob> /get 7", "[--------------] 0 bytes file-7", "to bob>"]);
         server.says(r#"{"status":"OK","data":"aGFs","offset":0,"size":4,"next":3}"#);
@@ -328,6 +459,7 @@ fn a_terminal_that_cannot_move_its_cursor_has_no_bar() {
     let mut server = Connection::login(&listener);
     person.sees(&["to bob>"]);
     person.types("/send foto.bin\n");
+    server.grants(HELP);
     server.hears(UPLOAD);
     person.sees(&["to bob> /send foto.bin", "to bob>"]);
     server.says(OK);

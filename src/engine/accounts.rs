@@ -16,10 +16,6 @@ use crate::{
     wire::{Code, Kind, Object},
 };
 
-/// The longest country and full name, in bytes.
-const MAX_COUNTRY: usize = 64;
-const MAX_FULL_NAME: usize = 256;
-
 /// An account that is made when its password is hashed.
 pub(super) struct Registering {
     pub(super) conn: ConnId,
@@ -44,8 +40,7 @@ impl Engine {
         let session = actor.map(|actor| actor.session);
         self.check_may_register(session)?;
         self.check_new_user(user)?;
-        let fits = |text: &str, most| text.len() <= most && !text.contains(char::is_control);
-        if !fits(country, MAX_COUNTRY) || !fits(name, MAX_FULL_NAME) {
+        if !names::is_country(country) || !names::is_full_name(name) {
             return Err(Code::BadParameters.into());
         }
         let password = self.new_password(password)?;

@@ -49,12 +49,17 @@ impl Engine {
             /// As structured requests name them.
             parameters: Vec<&'static str>,
             help: &'static str,
+            /// The most bytes of a file, so that nobody has to upload one to learn it.
+            #[serde(skip_serializing_if = "Option::is_none")]
+            limit: Option<u64>,
         }
+        let file_size = self.config.limits.file_size;
         let row = |spec: &Spec| Row {
             request: spec.name,
             usage: spec.usage(),
             parameters: spec.params.iter().map(|param| param.name).collect(),
             help: spec.help,
+            limit: (spec.kind == Kind::Upload).then_some(file_size),
         };
         let rows: Vec<Row> = match request {
             Some(name) => vec![row(Kind::from_name(name).ok_or(Code::UnknownRequest)?.spec())],

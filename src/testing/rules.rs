@@ -32,10 +32,15 @@ pub(super) fn new_password(config: &Config, typed: &str) -> Result<String, Code>
     if long { Ok(password) } else { Err(Code::WeakPassword) }
 }
 
-pub(super) fn help(request: Option<&str>) -> Result<Reply, Code> {
+pub(super) fn help(config: &Config, request: Option<&str>) -> Result<Reply, Code> {
     let row = |spec: &Spec| {
         let parameters: Vec<_> = spec.params.iter().map(|param| param.name).collect();
-        json!({"request": spec.name, "usage": spec.usage(), "parameters": parameters, "help": spec.help})
+        let mut row =
+            json!({"request": spec.name, "usage": spec.usage(), "parameters": parameters, "help": spec.help});
+        if spec.name == "UPLOAD" {
+            row["limit"] = config.limits.file_size.into();
+        }
+        row
     };
     let rows: Vec<Value> = match request {
         Some(name) => vec![row(Kind::from_name(name).ok_or(Code::UnknownRequest)?.spec())],

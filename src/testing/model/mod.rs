@@ -252,7 +252,7 @@ impl Model {
     ) -> Result<Reply, Code> {
         match request {
             Request::Ping | Request::Quit => Ok(ok(asked.kind, Value::Null)),
-            Request::Help { request } => help(request),
+            Request::Help { request } => help(asked.config, request),
             Request::Auth { user, password } => self.auth(asked, user, password),
             Request::Register { user, password, country, name } => {
                 self.register(asked, user, password, country, name)

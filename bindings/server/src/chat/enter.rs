@@ -84,7 +84,8 @@ pub(super) async fn enter(args: &ChatArgs, may_ask: bool) -> Result<Entered, Str
             }
             Refused::Login(_) => {
                 eprintln!("The server knows no {} with this password.", escaped(&name));
-                let answer = ask("Press Enter to try another password, or type r to make an account: ")?;
+                let answer =
+                    ask("Press Enter to try another password, or type r to make an account: ", |_| Ok(()))?;
                 register = answer.eq_ignore_ascii_case("r");
                 user = Some(name);
                 continue;
@@ -147,27 +148,37 @@ async fn next(client: &mut Client, connection: &mut Connection) -> Result<Event,
     future::or(event, late).await
 }
 
-/// Asks a question on the terminal, whatever standard output is.
-fn ask(question: &str) -> Result<String, String> {
+/// Asks a question on the terminal, whatever standard output is, until the answer passes the `check`, which says what is
+/// wrong with it.
+fn ask(question: &str, check: impl Fn(&str) -> Result<(), String>) -> Result<String, String> {
     let failed = |error: io::Error| format!("cannot ask ({error})");
-    eprint!("{question}");
-    io::stderr().flush().map_err(failed)?;
-    let mut answer = String::new();
-    if io::stdin().lock().read_line(&mut answer).map_err(failed)? == 0 {
-        eprintln!();
-        return Err("no answer, so nothing was done".to_owned());
+    loop {
+        eprint!("{question}");
+        io::stderr().flush().map_err(failed)?;
+        let mut answer = String::new();
+        if io::stdin().lock().read_line(&mut answer).map_err(failed)? == 0 {
+            eprintln!();
+            return Err("no answer, so nothing was done".to_owned());
+        }
+        let answer = answer.trim();
+        // The server would take it, but nobody means it.
+        let checked = if answer.starts_with('/') {
+            Err("Commands come after these questions, in the chat; Ctrl-C leaves.".to_owned())
+        } else {
+            check(answer)
+        };
+        match checked {
+            Ok(()) => return Ok(answer.to_owned()),
+            Err(why) => eprintln!("{why}"),
+        }
     }
-    Ok(answer.trim().to_owned())
 }
 
 fn ask_name() -> Result<String, String> {
-    loop {
-        let name = ask("User name: ")?;
-        if names::key(&name).is_some() {
-            return Ok(name);
-        }
-        eprintln!("That is no name: names have 1 to 64 bytes, without spaces and \"@\".");
-    }
+    ask("User name: ", |name| {
+        let why = "That is no name: names have 1 to 64 bytes, without spaces and \"@\".";
+        names::key(name).map(drop).ok_or(why.to_owned())
+    })
 }
 
 fn ask_password(user: &str, new: bool) -> Result<Password, String> {
@@ -196,16 +207,26 @@ fn ask_password(user: &str, new: bool) -> Result<Password, String> {
 fn account_of(args: &ChatArgs, user: &str, may_ask: bool) -> Result<Account, String> {
     let locale =
         ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| env::var(name).ok()).unwrap_or_default();
-    let given = |given: &Option<String>, what, default: &str| match given {
-        Some(given) => Ok(given.clone()),
-        None if !may_ask => Ok(default.to_owned()),
-        None => {
-            let answer = ask(&format!("{what} [{}]: ", escaped(default)))?;
-            Ok::<String, String>(if answer.is_empty() { default.to_owned() } else { answer })
+    let given = |given: &Option<String>, what, default: &str, fits: fn(&str) -> bool, most: usize| {
+        let question = format!("{what} [{}]: ", escaped(default));
+        let check = |answer: &str| match fits(answer) {
+            true => Ok(()),
+            false => {
+                Err(format!("That is too long, or has control characters: it has {most} bytes at most."))
+            }
+        };
+        match given {
+            Some(given) => Ok(given.clone()),
+            None if !may_ask => Ok(default.to_owned()),
+            None => ask(&question, check).map(|answer| match &*answer {
+                "" => default.to_owned(),
+                _ => answer,
+            }),
         }
     };
-    let name = given(&args.name, "Name to show", user)?;
-    let country = given(&args.country, "Country", country_of(&locale))?;
+    let name = given(&args.name, "Name to show", user, names::is_full_name, names::MAX_FULL_NAME)?;
+    let country =
+        given(&args.country, "Country", country_of(&locale), names::is_country, names::MAX_COUNTRY)?;
     // The protocol takes a country of one word.
     let country = country.split_whitespace().collect::<Vec<_>>().join("-");
     Ok(Account { country, name })

@@ -20,11 +20,15 @@ pub(super) struct Look {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Asked {
     Message(Conversation),
+    /// A message to a user who is not talked to yet.
+    First(String),
     Join(String),
     Create(String),
     Leave(String),
     Members,
     History(Conversation),
+    /// The name of the file of this id, which is to be saved at this path or, without one, under that name.
+    Name(String, Option<String>),
     Users,
     Groups,
     Whoami,
@@ -156,6 +160,15 @@ fn color_of(name: &str) -> AnsiColor {
 }
 
 impl Asked {
+    /// Whom lines are for once it went well, if it changes that.
+    pub(super) fn turns_to(&self) -> Option<Conversation> {
+        match self {
+            Asked::First(user) => Some(Conversation::User(user.clone())),
+            Asked::Join(group) | Asked::Create(group) => Some(Conversation::Group(group.clone())),
+            _ => None,
+        }
+    }
+
     /// What to show when it went well; nothing if there is nothing to say.
     pub(super) fn done(&self, response: &Response) -> Option<String> {
         let names = |field, one, many| {
@@ -169,7 +182,8 @@ impl Asked {
             }
         };
         match self {
-            Asked::Message(_) | Asked::History(_) | Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
+            Asked::Message(_) | Asked::First(_) | Asked::History(_) => None,
+            Asked::Name(..) | Asked::Part | Asked::Ping | Asked::Confirm(_) => None,
             Asked::Join(group) => Some(format!("you are in #{}", escaped(group))),
             Asked::Create(group) => Some(format!("#{} is made; others can /join it", escaped(group))),
             Asked::Leave(group) => Some(format!("you have left #{}", escaped(group))),
@@ -190,12 +204,13 @@ impl Asked {
     pub(super) fn failed(&self, response: &Response) -> String {
         let what = match self {
             Asked::Message(to) => format!("not sent to {}", named(to)),
+            Asked::First(user) => format!("not sent to {}", escaped(user)),
             Asked::Join(group) => format!("cannot join #{}", escaped(group)),
             Asked::Create(group) => format!("cannot make #{}", escaped(group)),
             Asked::Leave(group) => format!("cannot leave #{}", escaped(group)),
             Asked::Members => "cannot list the members".to_owned(),
             Asked::History(with) => format!("cannot look back at {}", named(with)),
-            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Part | Asked::Ping => {
+            Asked::Users | Asked::Groups | Asked::Whoami | Asked::Name(..) | Asked::Part | Asked::Ping => {
                 "the server refused".to_owned()
             }
             Asked::Confirm(_) => "cannot confirm messages; they may be shown again".to_owned(),
@@ -236,12 +251,10 @@ pub(super) fn reason(response: &Response) -> String {
 
 #[cfg(test)]
 mod tests {
-    use obrolan::{
-        Time,
-        client::{Client, Event, Login},
-    };
+    use obrolan::Time;
 
     use super::*;
+    use crate::chat::tests::response;
 
     const PLAIN: Look = Look { plain: true, color: false };
     const PEOPLE: Look = Look { plain: false, color: false };
@@ -255,17 +268,6 @@ mod tests {
             group: group.map(str::to_owned),
             time: Time(1_795_424_400_007),
             content: Content::Text(text.to_owned()),
-        }
-    }
-
-    fn response(json: &str) -> Response {
-        let mut client = Client::new(Login::nothing());
-        client.connected();
-        client.request_line("PING").unwrap();
-        client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
-        match client.poll_event() {
-            Some(Event::Response { response, .. }) => response,
-            other => panic!("{other:?}"),
         }
     }
 
@@ -356,6 +358,7 @@ mod tests {
         shown.extend([PEOPLE.history(&to, &history(&[])), PEOPLE.history(&to, &response)]);
         for asked in [
             Asked::Message(to),
+            Asked::First(evil.to_owned()),
             Asked::Join(evil.to_owned()),
             Asked::Create(evil.to_owned()),
             Asked::Leave(evil.to_owned()),

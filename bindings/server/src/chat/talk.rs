@@ -1,13 +1,15 @@
 //! The chat itself: what is typed goes out, what comes in is shown, until the end of the input.
 
+mod act;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use obrolan::{
-    client::{Backoff, Client, Event, RequestError, RequestId, Response},
-    wire::{Code, Object, Request},
+    client::{Backoff, Client, Event, Response},
+    wire::{Code, Request},
 };
 use smol::{Timer, future};
 
@@ -16,7 +18,6 @@ use super::{
     show::{Asked, Look, named, reason},
     terminal::{Input, Screen},
     transfers::{News, Transfers},
-    typed::{HELP, Typed},
 };
 use crate::{
     cli::Conversation,
@@ -26,6 +27,8 @@ use crate::{
 
 /// So many requests may wait for answers before the next line is read.
 const IN_FLIGHT: usize = 1000;
+/// How long a person waits to be told whom the next line is for, before it can be typed all the same.
+const TURNING: Duration = Duration::from_secs(2);
 /// How long a person who leaves waits for the last answers.
 const LEAVING: Duration = Duration::from_secs(3);
 /// So many attempts to log in again may fail in a row, for a program.
@@ -57,6 +60,10 @@ pub(super) struct Chat<'a> {
     /// Lines are text for the conversation, whatever they look like.
     verbatim: bool,
     conversation: Option<Conversation>,
+    /// So many answers are to come that say whom the next line is for.
+    turning: usize,
+    /// Lines that wait their turn.
+    lines: VecDeque<String>,
     /// What the unanswered requests are for, in their order.
     asked: VecDeque<Asked>,
     transfers: Transfers,
@@ -80,6 +87,7 @@ enum Wake {
     Line(Option<Result<String, String>>),
     Passed(Result<(), Lost>),
     Connected(Result<Connection, String>),
+    Interrupted,
     Time,
 }
 
@@ -97,6 +105,8 @@ impl<'a> Chat<'a> {
             input,
             verbatim: look.plain && conversation.is_some(),
             conversation,
+            turning: 0,
+            lines: VecDeque::new(),
             asked: VecDeque::new(),
             transfers: Transfers::new(bars),
             page: String::new(),
@@ -122,8 +132,10 @@ impl<'a> Chat<'a> {
         self.prompt();
         loop {
             self.take_events()?;
+            self.take_lines()?;
             self.confirm();
             self.transfer();
+            self.input.set_under_way(!self.transfers.is_empty());
             if self.client.is_finished() {
                 self.ended.get_or_insert_with(Instant::now);
             }
@@ -132,7 +144,8 @@ impl<'a> Chat<'a> {
             }
             match self.wake().await {
                 Wake::Line(Some(Ok(line))) => {
-                    line.split('\n').try_for_each(|line| self.take_line(line))?;
+                    self.lines.extend(line.split('\n').map(str::to_owned));
+                    self.take_lines()?;
                     self.prompt();
                 }
                 Wake::Line(Some(Err(why))) => self.complain(&why),
@@ -148,6 +161,7 @@ impl<'a> Chat<'a> {
                     self.client.connected();
                 }
                 Wake::Connected(Err(why)) => self.reconnect(&why)?,
+                Wake::Interrupted => self.stop_files()?,
                 Wake::Time => self.look_at_the_clock()?,
             }
         }
@@ -156,7 +170,7 @@ impl<'a> Chat<'a> {
     /// Whether it is time to go.
     fn over(&self) -> Option<Result<bool, String>> {
         let ended = self.ended?;
-        if self.client.unanswered() == 0 && self.transfers.is_empty() {
+        if self.client.unanswered() == 0 && self.transfers.is_empty() && self.lines.is_empty() {
             return Some(Ok(self.look.is_for_people() || !self.refused));
         }
         let hopeless = matches!(self.link, Link::Down(_)) || ended.elapsed() >= LEAVING;
@@ -171,13 +185,17 @@ impl<'a> Chat<'a> {
 
     async fn wake(&mut self) -> Wake {
         let for_people = self.look.is_for_people();
+        let reading = self.ended.is_none() && self.has_room() && self.lines.len() < IN_FLIGHT;
         let Chat { client, link, input, ended, transfers, .. } = self;
-        let reading = ended.is_none() && client.unanswered() < IN_FLIGHT && !transfers.is_full();
         let quiet = match link {
             Link::Up(connection) => Some(connection.deadline()),
             Link::Down(_) => None,
         };
         let leaving = ended.filter(|_| for_people).map(|ended| ended + LEAVING);
+        let interrupted = async {
+            input.interrupted().await;
+            Wake::Interrupted
+        };
         let line = async { if reading { Wake::Line(input.next().await) } else { future::pending().await } };
         let link = async {
             match link {
@@ -192,7 +210,12 @@ impl<'a> Chat<'a> {
             };
             Wake::Time
         };
-        future::race(future::race(line, link), time).await
+        future::race(future::race(line, link), future::or(interrupted, time)).await
+    }
+
+    /// Whether there may be more requests now.
+    fn has_room(&self) -> bool {
+        self.client.unanswered() < IN_FLIGHT && !self.transfers.is_full()
     }
 
     fn look_at_the_clock(&mut self) -> Result<(), String> {
@@ -272,9 +295,19 @@ impl<'a> Chat<'a> {
         if asked == Asked::Part {
             return self.take_part(response);
         }
+        if matches!(asked, Asked::History(_) | Asked::Name(..)) {
+            response.messages().iter().flatten().for_each(|message| self.transfers.learn(message));
+        }
+        if let Asked::Name(id, path) = asked {
+            self.get(&id, path.as_deref());
+            return Ok(());
+        }
         // Who wants to be in a group and is in it has what they want.
         let is_member = matches!(asked, Asked::Join(_)) && response.code() == Some(Code::AlreadyMember);
+        let turns_to = asked.turns_to();
+        let is_turn = turns_to.is_some();
         if response.is_ok() || is_member {
+            self.conversation = turns_to.or(self.conversation.take());
             if let Asked::History(with) = &asked {
                 let page = self.look.history(with, response);
                 self.page.push_str(&page);
@@ -282,15 +315,19 @@ impl<'a> Chat<'a> {
                 self.page.push_str(&answer);
                 self.page.push('\n');
             }
-            return Ok(());
+        } else if asked != Asked::Ping {
+            self.flush()?;
+            self.complain(&asked.failed(response));
+            if is_turn {
+                self.stay();
+            }
         }
-        match &asked {
-            Asked::Join(group) | Asked::Create(group) => self.forget_group(group),
-            Asked::Ping => return Ok(()),
-            _ => {}
+        self.turning -= usize::from(is_turn);
+        if is_turn && self.turning == 0 {
+            self.flush()?;
+            self.take_lines()?;
+            self.prompt();
         }
-        self.flush()?;
-        self.complain(&asked.failed(response));
         Ok(())
     }
 
@@ -308,6 +345,14 @@ impl<'a> Chat<'a> {
             }
         }
         Ok(())
+    }
+
+    fn stop_files(&mut self) -> Result<(), String> {
+        match self.transfers.stop() {
+            Some(line) => self.notice(&line),
+            // The last has come through in the meantime.
+            None => Ok(()),
+        }
     }
 
     /// Makes the next request for the files that are on their way, if it is time for one.
@@ -340,139 +385,6 @@ impl<'a> Chat<'a> {
         }
     }
 
-    fn take_line(&mut self, line: &str) -> Result<(), String> {
-        let typed = if self.verbatim {
-            let text = line.trim_end_matches(' ');
-            Ok((!text.is_empty()).then(|| Typed::Text(text.to_owned())))
-        } else {
-            Typed::parse(line)
-        };
-        match typed {
-            Ok(Some(typed)) => self.take_typed(typed)?,
-            Ok(None) => {}
-            Err(why) => self.complain(&why),
-        }
-        Ok(())
-    }
-
-    fn take_typed(&mut self, typed: Typed) -> Result<(), String> {
-        match typed {
-            Typed::Text(text) => match self.conversation.clone() {
-                Some(to) => self.say(to, &text),
-                None => self.complain("nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT"),
-            },
-            Typed::Message(to, text) => {
-                let to = Conversation::User(to);
-                self.conversation = Some(to.clone());
-                self.say(to, &text);
-            }
-            Typed::To(to) => self.conversation = Some(to),
-            Typed::Join(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
-                let request = Asked::Join(group.clone());
-                self.ask(request, |client| client.request(&Request::JoinGroup { group: &group }));
-            }
-            Typed::Create(group) => {
-                self.conversation = Some(Conversation::Group(group.clone()));
-                let request = Asked::Create(group.clone());
-                self.ask(request, |client| client.request(&Request::AddGroup { group: &group }));
-            }
-            Typed::Leave(group) => match group.or_else(|| self.current_group()) {
-                Some(group) => {
-                    self.forget_group(&group);
-                    let request = Asked::Leave(group.clone());
-                    self.ask(request, |client| client.request(&Request::LeaveGroup { group: &group }));
-                }
-                None => self.complain("which group? write /leave GROUP"),
-            },
-            Typed::Members(group) => match group.or_else(|| self.current_group()) {
-                Some(group) => {
-                    self.ask(Asked::Members, |client| {
-                        client.request(&Request::ListGroup { group: Some(&group) })
-                    });
-                }
-                None => self.complain("which group? write /members GROUP"),
-            },
-            Typed::History(count) => match self.conversation.clone() {
-                Some(with) => self.look_back(with, count),
-                None => self.complain("which conversation? write /to NAME or /to #GROUP first"),
-            },
-            Typed::Users => {
-                self.ask(Asked::Users, |client| client.request(&Request::ListUsers { after: None }));
-            }
-            Typed::Groups => self.ask(Asked::Groups, |client| client.request(&Request::ListMyGroups)),
-            Typed::Whoami => self.ask(Asked::Whoami, |client| client.request(&Request::Whoami)),
-            Typed::Raw(line) => self.ask(Asked::Raw, |client| client.request_line(&line)),
-            Typed::Send(path) => match self.conversation.clone() {
-                Some(to) => {
-                    let queued = self.transfers.send(&path, to);
-                    self.take_queued(queued);
-                }
-                None => self.complain("nobody to send it to yet; write /to NAME or /to #GROUP"),
-            },
-            Typed::Get(id, path) => {
-                let queued = self.transfers.get(&id, path.as_deref());
-                self.take_queued(queued);
-            }
-            Typed::Help => self.screen.print(&format!("{HELP}\n"))?,
-            Typed::Quit => self.ended = Some(Instant::now()),
-        }
-        Ok(())
-    }
-
-    fn current_group(&self) -> Option<String> {
-        match &self.conversation {
-            Some(Conversation::Group(group)) => Some(group.clone()),
-            _ => None,
-        }
-    }
-
-    fn say(&mut self, to: Conversation, text: &str) {
-        let request = Asked::Message(to.clone());
-        self.ask(request, |client| match &to {
-            Conversation::User(to) => client.request(&Request::Send { to, text }),
-            Conversation::Group(group) => client.request(&Request::SendGroup { group, text }),
-        });
-    }
-
-    fn look_back(&mut self, with: Conversation, count: Option<u64>) {
-        let (Conversation::User(name) | Conversation::Group(name)) = &with;
-        // On a line, a limit would need a message to begin before.
-        let mut line = Vec::new();
-        let object = Object::begin(&mut line).field("request", "HISTORY").text("with", name);
-        match count {
-            Some(count) => object.field("limit", &count).end(),
-            None => object.end(),
-        }
-        let line = String::from_utf8(line).expect("JSON is ASCII here");
-        self.ask(Asked::History(with), |client| client.request_line(&line));
-    }
-
-    fn ask(&mut self, what: Asked, request: impl FnOnce(&mut Client) -> Result<RequestId, RequestError>) {
-        match request(&mut self.client) {
-            Ok(_) => {
-                if !matches!(what, Asked::Confirm(_)) {
-                    self.remark_if_down();
-                }
-                self.asked.push_back(what);
-            }
-            Err(error) => self.complain(&error.to_string()),
-        }
-    }
-
-    fn take_queued(&mut self, queued: Result<(), String>) {
-        match queued {
-            Ok(()) => self.remark_if_down(),
-            Err(why) => self.complain(&why),
-        }
-    }
-
-    fn remark_if_down(&mut self) {
-        if matches!(self.link, Link::Down(_)) && self.look.is_for_people() {
-            self.screen.notice("no connection; it goes out when there is one again");
-        }
-    }
-
     fn complain(&mut self, why: &str) {
         self.refused = true;
         self.screen.notice(why);
@@ -493,10 +405,11 @@ impl<'a> Chat<'a> {
 
     fn prompt(&self) {
         if self.ended.is_none() {
-            self.input.prompt(match &self.conversation {
-                Some(to) => format!("to {}> ", named(to)),
-                None => "> ".to_owned(),
-            });
+            match &self.conversation {
+                _ if self.turning > 0 => self.input.prompt("> ".to_owned(), TURNING),
+                Some(to) => self.input.prompt(format!("to {}> ", named(to)), Duration::ZERO),
+                None => self.input.prompt("> ".to_owned(), Duration::ZERO),
+            }
         }
     }
 }

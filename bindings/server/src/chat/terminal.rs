@@ -4,17 +4,21 @@ use std::{
     io::{self, BufRead, Write as _},
     sync::{
         Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
         mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::Duration,
 };
 
-use rustyline::{ColorMode, Config, Editor, ExternalPrinter, error::ReadlineError, history::DefaultHistory};
+use rustyline::{
+    Cmd, ColorMode, ConditionalEventHandler, Config, Editor, Event, EventContext, EventHandler,
+    ExternalPrinter, KeyEvent, RepeatCount, error::ReadlineError, history::DefaultHistory,
+};
 use signal_hook::{consts::SIGINT, low_level};
 use smol::{
     Timer,
-    channel::{Receiver, bounded},
+    channel::{Receiver, Sender, bounded},
     future,
 };
 
@@ -33,14 +37,54 @@ const NOTHING: &str = "\x1b[A\n";
 pub(super) struct Input {
     /// What was typed, or what is wrong with it. The end of the channel is the end of the input.
     lines: Receiver<Result<String, String>>,
-    /// What to ask for the next line with, on a terminal.
-    prompts: Option<mpsc::Sender<String>>,
+    /// What to ask for the next line with, on a terminal, and how long to wait for something better.
+    prompts: Option<mpsc::Sender<(String, Duration)>>,
+    interrupt: Arc<Interrupt>,
+}
+
+/// Ctrl-C, on a terminal: the end of the input, unless something is under way that it can end instead.
+struct Interrupt {
+    under_way: AtomicBool,
+    pressed: Sender<()>,
+    presses: Receiver<()>,
+}
+
+impl Interrupt {
+    fn new() -> Arc<Interrupt> {
+        let (pressed, presses) = bounded(1);
+        Arc::new(Interrupt { under_way: AtomicBool::new(false), pressed, presses })
+    }
+}
+
+/// The editor's way to it.
+struct OnCtrlC(Arc<Interrupt>);
+
+impl ConditionalEventHandler for OnCtrlC {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, _: &EventContext<'_>) -> Option<Cmd> {
+        if !self.0.under_way.swap(false, Ordering::Relaxed) {
+            return Some(Cmd::Interrupt);
+        }
+        // If it is full, it was pressed already.
+        let _ = self.0.pressed.try_send(());
+        Some(Cmd::Noop)
+    }
 }
 
 impl Input {
     #[cfg(test)]
     pub(super) fn of(lines: Receiver<Result<String, String>>) -> Input {
-        Input { lines, prompts: None }
+        Input { lines, prompts: None, interrupt: Interrupt::new() }
+    }
+
+    /// Whether something is under way that Ctrl-C is to end.
+    pub(super) fn set_under_way(&self, is: bool) {
+        self.interrupt.under_way.store(is, Ordering::Relaxed);
+    }
+
+    /// Waits until Ctrl-C is pressed while something [is under way](Self::set_under_way).
+    pub(super) async fn interrupted(&self) {
+        // Its sender lives as long.
+        let _ = self.interrupt.presses.recv().await;
     }
 
     /// The next line (what was pasted may be several), or what is wrong with it; `None` after the last.
@@ -48,17 +92,17 @@ impl Input {
         self.lines.recv().await.ok()
     }
 
-    /// Asks for the next line, on a terminal.
-    pub(super) fn prompt(&self, prompt: String) {
+    /// Asks for the next line, on a terminal; `wait` is how long this may be called again before it does.
+    pub(super) fn prompt(&self, prompt: String, wait: Duration) {
         if let Some(prompts) = &self.prompts {
             // It is gone only after the last line, and nobody asks for more then.
-            let _ = prompts.send(prompt);
+            let _ = prompts.send((prompt, wait));
         }
     }
 
     /// Stops reading, and leaves the terminal as it was.
     pub(super) async fn end(self) {
-        let Input { lines, prompts: Some(prompts) } = self else { return };
+        let Input { lines, prompts: Some(prompts), .. } = self else { return };
         drop(prompts);
         let over = async { while lines.recv().await.is_ok() {} };
         let late = async {
@@ -127,7 +171,7 @@ pub(super) fn pipes() -> io::Result<(Screen, Input)> {
         Kind::Output => write(lines),
         Kind::Notice => io::stderr().write_all(format!("obrolan: {lines}").as_bytes()),
     });
-    Ok((screen, Input { lines, prompts: None }))
+    Ok((screen, Input { lines, prompts: None, interrupt: Interrupt::new() }))
 }
 
 fn write(lines: &str) -> io::Result<()> {
@@ -163,6 +207,9 @@ pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), Read
         };
         Arc::new(Above::new(write, wake))
     });
+    let interrupt = Interrupt::new();
+    let on_ctrl_c = Box::new(OnCtrlC(Arc::clone(&interrupt)));
+    editor.bind_sequence(KeyEvent::ctrl('c'), EventHandler::Conditional(on_ctrl_c));
     editor.set_helper(above.clone().map(Prompt));
     let bars = above.clone().map(|above| Bars::new(above, look));
     let shown = above.clone();
@@ -171,9 +218,9 @@ pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), Read
         None => write(lines),
     });
     let (sender, lines) = bounded(64);
-    let (prompts, wanted) = mpsc::channel::<String>();
+    let (prompts, wanted) = mpsc::channel::<(String, Duration)>();
     thread::Builder::new().name("input".to_owned()).spawn(move || {
-        let Ok(mut prompt) = wanted.recv() else { return };
+        let Ok((mut prompt, _)) = wanted.recv() else { return };
         loop {
             let line = match &above {
                 Some(above) => above.while_editing(|| editor.readline(&prompt)),
@@ -184,19 +231,22 @@ pub(super) fn terminal(look: Look) -> Result<(Screen, Input, Option<Bars>), Read
             // History is a convenience: without it a line is still a line.
             let _ = editor.add_history_entry(&line);
             // A prompt that came late is not the one that follows from this line.
-            prompt = wanted.try_iter().last().unwrap_or(prompt);
+            prompt = wanted.try_iter().last().map_or(prompt, |(late, _)| late);
             if sender.send_blocking(Ok(line)).is_err() {
                 return;
             }
             // Not for ever: the printer may wait for the editor to take a text that came in the moment a line ended.
-            match wanted.recv_timeout(SETTLE) {
-                Ok(next) => prompt = next,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return,
+            let mut patience = SETTLE;
+            loop {
+                match wanted.recv_timeout(patience) {
+                    Ok(next) => (prompt, patience) = next,
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         }
     })?;
-    Ok((screen, Input { lines, prompts: Some(prompts) }, bars))
+    Ok((screen, Input { lines, prompts: Some(prompts), interrupt }, bars))
 }
 
 #[cfg(test)]

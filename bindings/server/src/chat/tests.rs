@@ -10,7 +10,10 @@ use std::{
     thread,
 };
 
-use obrolan::{Password, client::Backoff};
+use obrolan::{
+    Password,
+    client::{Backoff, Client, Event, Login, Response},
+};
 use smol::channel::{Sender, bounded};
 
 use super::{
@@ -82,6 +85,18 @@ fn serve(listener: &TcpListener, scripts: &[&[Step]], typing: Sender<Result<Stri
             // A reset is an end too: the client need not read what nobody waits for.
             assert!(lines.next().is_none_or(|line| line.is_err()), "more was asked");
         }
+    }
+}
+
+/// A response, as a client takes it from the wire.
+pub(super) fn response(json: &str) -> Response {
+    let mut client = Client::new(Login::nothing());
+    client.connected();
+    client.request_line("PING").unwrap();
+    client.receive(format!("{json}\r\n\r\n").as_bytes()).unwrap();
+    match client.poll_event() {
+        Some(Event::Response { response, .. }) => response,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -212,16 +227,16 @@ fn commands_and_the_conversation_they_switch() {
             Type("hello?"),
             Type("/usres"),
             Type("/msg bob hi"),
+            Type("there"),
             Hear("SEND bob hi"),
             OK,
-            Type("there"),
             Hear("SEND bob there"),
             OK,
             Type("/join #g"),
             Type("all"),
             Hear("JOIN_GROUP g"),
-            Hear("SEND_GROUP g all"),
             OK,
+            Hear("SEND_GROUP g all"),
             OK,
             Type("/members"),
             Hear("LIST_GROUP g"),
@@ -259,6 +274,103 @@ fn commands_and_the_conversation_they_switch() {
         there is no /usres; did you mean /users?\n\
         nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT\n\
         cannot make #h: the name is taken; /join it or choose another\n"
+    );
+}
+
+const NO_SUCH_GROUP: Step =
+    Say(r#"{"status":"ERROR","data":"Group tidak ditemukan","code":"no_such_group"}"#);
+const NO_SUCH_USER: Step = Say(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+
+#[test]
+fn who_is_not_there_is_not_talked_to() {
+    let seen = chat(
+        PEOPLE,
+        to_bob(),
+        &[&[
+            AUTH,
+            TOKEN,
+            Hear("SUBSCRIBE 0"),
+            OK,
+            Type("/join nosuch"),
+            Hear("JOIN_GROUP nosuch"),
+            NO_SUCH_GROUP,
+            // When this is confirmed, the answer before it is taken.
+            MESSAGE,
+            Hear("ACK 17"),
+            OK,
+            Type("/msg nobody hi"),
+            Hear("SEND nobody hi"),
+            NO_SUCH_USER,
+            Say(
+                r#"{"event":"message","id":18,"from":"bob","to":"ann","time":"2026-11-23T09:00:00.000Z","text":"hi"}"#,
+            ),
+            Hear("ACK 18"),
+            OK,
+            Type("there"),
+            Hear("SEND bob there"),
+            OK,
+        ]],
+    );
+    assert_eq!(seen.result, Ok(true));
+    assert_eq!(
+        seen.notices,
+        "cannot join #nosuch: there is no such group; /group NAME makes one\n\
+        not sent to nobody: there is no such user; /users lists everyone\n"
+    );
+}
+
+#[test]
+fn what_was_typed_for_somebody_who_is_not_there_goes_to_nobody_else() {
+    let script = [
+        AUTH,
+        TOKEN,
+        Hear("SUBSCRIBE 0"),
+        OK,
+        Type("/msg bob hi"),
+        Hear("SEND bob hi"),
+        OK,
+        Type("/msg bib a secret\nand another\n/users"),
+        Hear("SEND bib a secret"),
+        NO_SUCH_USER,
+        Hear("LIST_USERS"),
+        OK,
+    ];
+    for look in [PEOPLE, PIPES] {
+        let seen = chat(look, None, &[&script]);
+        assert_eq!(seen.result, Ok(look.is_for_people()));
+        assert_eq!(
+            seen.notices,
+            "not sent to bib: there is no such user; /users lists everyone\n\
+            nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT\n"
+        );
+    }
+}
+
+#[test]
+fn what_needs_nobody_does_not_wait_to_know_who_is_talked_to() {
+    let script = [
+        AUTH,
+        TOKEN,
+        Hear("SUBSCRIBE 0"),
+        OK,
+        Type("/msg bob one\n/msg bib two\n/join g\n/users\nthree"),
+        Hear("SEND bob one"),
+        Hear("SEND bib two"),
+        Hear("JOIN_GROUP g"),
+        Hear("LIST_USERS"),
+        OK,
+        OK,
+        NO_SUCH_GROUP,
+        OK,
+        Type("/to bob\nfour"),
+        Hear("SEND bob four"),
+        OK,
+    ];
+    let seen = chat(PIPES, None, &[&script]);
+    assert_eq!(
+        seen.notices,
+        "cannot join #g: there is no such group; /group NAME makes one\n\
+        nobody to talk to yet; write /to NAME, /to #GROUP or /msg NAME TEXT\n"
     );
 }
 

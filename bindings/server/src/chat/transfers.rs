@@ -3,31 +3,30 @@
 //! The client sends again what was not answered when the connection went, and every part says where it belongs: so a file goes on
 //! by itself over the next connection, and no more than one part of it is in memory.
 
+mod transfer;
+
 use std::{
     collections::VecDeque,
-    fs,
-    io::{Read, Seek, SeekFrom, Write},
+    fs, mem,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{
     client::{Content, File, Message, Response},
     names,
 };
-use serde_json::json;
-use tempfile::NamedTempFile;
 
+use self::transfer::{Fetched, Sent, Transfer, Way, shown};
 use super::{
     bar::{Bar, Bars},
-    show::{bytes, escaped, named, reason},
+    show::{escaped, named},
 };
 use crate::{
     cli::Conversation,
     client::{
         part_file,
-        parts::{Download, PAUSE, Step, Upload, Wrong},
+        parts::{Download, PAUSE, Step, Upload},
     },
 };
 
@@ -35,14 +34,14 @@ use crate::{
 const WAITING: usize = 100;
 /// So many files that came are known by their names.
 const KNOWN: usize = 1000;
-/// After so long without a word on how far a file is, there is one.
-const QUIET: Duration = Duration::from_secs(5);
 
 /// What there is to do, in its order, and the files that may be fetched.
 pub(super) struct Transfers {
     queue: VecDeque<Transfer>,
     /// A request of the first waits for its answer.
     asked: bool,
+    /// That one is stopped: its answer is nobody's.
+    disowned: bool,
     /// The server is busy; not before then.
     paused: Option<Instant>,
     known: VecDeque<File>,
@@ -58,45 +57,11 @@ pub(super) enum News {
     Failed(String),
 }
 
-struct Transfer {
-    /// As it is shown.
-    title: String,
-    began: Option<Instant>,
-    /// Goes with the transfer.
-    bar: Option<Bar>,
-    /// When the person last heard of it, where there is no bar.
-    told: Instant,
-    way: Way,
-}
-
-enum Way {
-    Up(Sent),
-    Down(Fetched),
-}
-
-struct Sent {
-    parts: Upload,
-    file: fs::File,
-    name: String,
-    to: Conversation,
-    /// So that a repeated request does not send the file twice.
-    dedupe: String,
-}
-
-struct Fetched {
-    parts: Download,
-    id: String,
-    /// As its message told it; 0 if it is not known.
-    size: u64,
-    target: PathBuf,
-    /// Takes the target's place when it is whole, and is removed otherwise.
-    part: NamedTempFile,
-}
-
 impl Transfers {
     /// None yet. Without bars, [`News`] say how far a file is.
     pub(super) fn new(bars: Option<Bars>) -> Transfers {
-        Transfers { queue: VecDeque::new(), asked: false, paused: None, known: VecDeque::new(), bars }
+        let (queue, known) = (VecDeque::new(), VecDeque::new());
+        Transfers { queue, asked: false, disowned: false, paused: None, known, bars }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -128,6 +93,22 @@ impl Transfers {
 
     fn bar(&self) -> Option<&Bar> {
         self.queue.front()?.bar.as_ref()
+    }
+
+    /// Whether a file came with its name in this chat. The error says that the id cannot be one.
+    pub(super) fn knows(&self, id: &str) -> Result<bool, String> {
+        if self.file(id).is_some() {
+            return Ok(true);
+        }
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            let id = escaped(id);
+            return Err(format!("{id} is no file's id; write the number that it came with, as in /get 17"));
+        }
+        Ok(false)
+    }
+
+    fn file(&self, id: &str) -> Option<&File> {
+        self.known.iter().rev().find(|file| file.id == id)
     }
 
     /// Remembers the file of a message.
@@ -164,17 +145,16 @@ impl Transfers {
         let dedupe = format!("{key:016x}");
         let title = format!("{} to {}", escaped(name), named(&to));
         let parts = Upload::new(meta.len());
-        self.enqueue(title, Way::Up(Sent { parts, file, name: name.to_owned(), to, dedupe }))
+        // One part is not worth the question.
+        let asks_limit = parts.part().is_some_and(|part| part.end < meta.len());
+        self.enqueue(title, Way::Up(Sent { parts, file, name: name.to_owned(), to, asks_limit, dedupe }))
     }
 
     /// Has a file fetched, to `path` or to its sender's name for it. The error says why it cannot be.
     pub(super) fn get(&mut self, id: &str, path: Option<&str>) -> Result<(), String> {
-        let known = self.known.iter().rev().find(|file| file.id == id);
+        let known = self.file(id);
         let given = known.map(|file| harmless(&file.name)).filter(|name| names::is_filename(name));
         let name = given.unwrap_or_else(|| format!("file-{id}"));
-        if !names::is_filename(&name) {
-            return Err(format!("{} is no file's id; write the number that it came with", escaped(id)));
-        }
         let mut target = path.map_or_else(PathBuf::new, at_home);
         if path.is_none() || target.is_dir() {
             target.push(&name);
@@ -192,9 +172,7 @@ impl Transfers {
         if self.is_full() {
             return Err(format!("{WAITING} files are on their way; wait until some are through"));
         }
-        let told = Instant::now();
-        let (began, bar) = (None, None);
-        self.queue.push_back(Transfer { title, began, bar, told, way });
+        self.queue.push_back(Transfer::new(title, way));
         Ok(())
     }
 
@@ -205,9 +183,7 @@ impl Transfers {
         }
         self.paused = None;
         let transfer = self.queue.front_mut()?;
-        if transfer.began.is_none() {
-            transfer.begin(self.bars.as_ref());
-        }
+        transfer.begin(self.bars.as_ref());
         let line = transfer.line();
         self.asked = line.is_ok();
         Some(line.map_err(|why| self.give_up(&why)))
@@ -219,15 +195,31 @@ impl Transfers {
         self.queue.pop_front().expect("a request is of some file").failed(why)
     }
 
+    /// Stops all files. Says so, if there were some.
+    pub(super) fn stop(&mut self) -> Option<String> {
+        let first = self.queue.pop_front()?;
+        self.disowned = self.asked;
+        self.paused = None;
+        let waited = match mem::take(&mut self.queue).len() {
+            0 => String::new(),
+            1 => ", and 1 file that waited".to_owned(),
+            more => format!(", and {more} files that waited"),
+        };
+        Some(first.stopped(self.asked) + &waited)
+    }
+
     /// Takes the answer to the last [`next_line`](Self::next_line).
     pub(super) fn answered(&mut self, response: &Response) -> News {
         self.asked = false;
+        if mem::take(&mut self.disowned) {
+            return News::Nothing;
+        }
         let transfer = self.queue.front_mut().expect("a request is of some file");
         match transfer.answered(response) {
             Ok(Step::Next) => transfer.advance().map_or(News::Nothing, News::Progress),
             Ok(Step::Pause) => {
                 self.paused = Some(Instant::now() + PAUSE);
-                News::Nothing
+                transfer.pause(response).map_or(News::Nothing, News::Progress)
             }
             Ok(Step::Whole) => {
                 let transfer = self.queue.pop_front().expect("it was there");
@@ -236,147 +228,6 @@ impl Transfers {
             Err(why) => News::Failed(self.give_up(&why)),
         }
     }
-}
-
-impl Transfer {
-    fn begin(&mut self, bars: Option<&Bars>) {
-        self.told = Instant::now();
-        self.began = Some(self.told);
-        self.bar = bars.map(|bars| bars.begin(self.title.clone(), self.size()));
-    }
-
-    /// So far, in bytes.
-    fn done(&self) -> u64 {
-        match &self.way {
-            Way::Up(Sent { parts, .. }) => parts.done(),
-            Way::Down(Fetched { parts, .. }) => parts.done(),
-        }
-    }
-
-    /// In all.
-    fn size(&self) -> u64 {
-        match &self.way {
-            Way::Up(Sent { parts, .. }) => parts.size(),
-            Way::Down(Fetched { parts, size, .. }) => parts.size().unwrap_or(*size),
-        }
-    }
-
-    fn line(&mut self) -> Result<String, String> {
-        match &mut self.way {
-            Way::Up(sent) => sent.line(),
-            Way::Down(Fetched { parts, id, .. }) => {
-                Ok(json!({"request": "GET_FILE", "id": id, "offset": parts.done()}).to_string())
-            }
-        }
-    }
-
-    fn answered(&mut self, response: &Response) -> Result<Step, String> {
-        let (step, part) = match &mut self.way {
-            Way::Up(Sent { parts, .. }) => parts.answered(response).map(|step| (step, Vec::new())),
-            Way::Down(Fetched { parts, .. }) => parts.answered(response),
-        }
-        .map_err(|wrong| match wrong {
-            Wrong::Refused => reason(response),
-            Wrong::NotNext => "the server answered with something else than the file's next part".to_owned(),
-            Wrong::NotSame => "it is not what its sender sent; fetch it again".to_owned(),
-        })?;
-        if let Way::Down(Fetched { part: file, .. }) = &mut self.way {
-            file.write_all(&part).map_err(|error| format!("cannot write it ({error})"))?;
-        }
-        Ok(step)
-    }
-
-    /// Shows how far it is, or says it from time to time.
-    fn advance(&mut self) -> Option<String> {
-        if let Some(bar) = &self.bar {
-            bar.advance(self.done(), self.size());
-            return None;
-        }
-        if self.told.elapsed() < QUIET {
-            return None;
-        }
-        self.told = Instant::now();
-        let so_far = format!("{} of {}", bytes(self.done()), bytes(self.size()));
-        Some(format!("{}: {so_far}, {}/s", self.title, bytes(self.speed())))
-    }
-
-    /// In bytes a second.
-    fn speed(&self) -> u64 {
-        let seconds = self.began.map_or(0.0, |began| began.elapsed().as_secs_f64());
-        (self.done() as f64 / seconds.max(0.001)) as u64
-    }
-
-    fn finish(self) -> Result<News, String> {
-        let how = format!("({}, {}/s)", bytes(self.size()), bytes(self.speed()));
-        match self.way {
-            Way::Up(_) => Ok(News::Done(format!("sent {} {how}", self.title))),
-            Way::Down(fetched) => match fetched.save() {
-                Ok(path) => Ok(News::Done(format!("saved {} {how}", shown(&path)))),
-                Err(why) => Err(format!("cannot fetch {}: {why}", self.title)),
-            },
-        }
-    }
-
-    fn failed(self, why: &str) -> String {
-        let what = if matches!(self.way, Way::Up(_)) { "send" } else { "fetch" };
-        format!("cannot {what} {}: {why}", self.title)
-    }
-}
-
-impl Sent {
-    /// The next part or, after the last, the request that sends the file.
-    fn line(&mut self) -> Result<String, String> {
-        let Sent { parts, file, name, to, dedupe } = self;
-        let Some(part) = parts.part() else {
-            let line = match to {
-                Conversation::User(to) => {
-                    json!({"request": "SEND_FILE", "to": to, "filename": name, "dedupe": dedupe})
-                }
-                Conversation::Group(group) => {
-                    json!({"request": "SEND_GROUP_FILE", "group": group, "filename": name, "dedupe": dedupe})
-                }
-            };
-            return Ok(line.to_string());
-        };
-        let failed = |error| format!("cannot read it ({error}); send it again");
-        let mut content = vec![0; (part.end - part.start) as usize];
-        file.seek(SeekFrom::Start(part.start)).map_err(failed)?;
-        file.read_exact(&mut content).map_err(failed)?;
-        let content = BASE64_STANDARD.encode(content);
-        Ok(json!({"request": "UPLOAD", "filename": name, "base64": content, "offset": part.start})
-            .to_string())
-    }
-}
-
-impl Fetched {
-    /// Gives the whole file its name, or the next one that nobody has.
-    fn save(mut self) -> Result<PathBuf, String> {
-        for number in 0..10_000 {
-            let path = numbered(&self.target, number);
-            match self.part.persist_noclobber(&path) {
-                Ok(_) => return Ok(path),
-                Err(error) if path.symlink_metadata().is_ok() => self.part = error.file,
-                Err(error) => {
-                    let error = error.error;
-                    return Err(format!("cannot make {} ({error}); write /get ID PATH", shown(&path)));
-                }
-            }
-        }
-        Err(format!("there are too many files named {}; write /get ID PATH", shown(&self.target)))
-    }
-}
-
-/// `foto (1).jpg`; with 0, `foto.jpg`.
-fn numbered(path: &Path, number: u32) -> PathBuf {
-    let mut name = path.file_stem().unwrap_or_default().to_owned();
-    if number > 0 {
-        name.push(format!(" ({number})"));
-    }
-    if let Some(extension) = path.extension() {
-        name.push(".");
-        name.push(extension);
-    }
-    path.with_file_name(name)
 }
 
 /// A sender's name for a file without what would fool who reads it. Nor does anybody else make a file that `ls` does not show and a
@@ -393,25 +244,47 @@ fn at_home(path: &str) -> PathBuf {
     below.unwrap_or_else(|| path.into())
 }
 
-fn shown(path: &Path) -> String {
-    escaped(&path.to_string_lossy())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::tests::response;
 
     #[test]
-    fn names_that_are_taken_are_numbered() {
-        for (path, number, is) in [
-            ("a/foto.jpg", 0, "a/foto.jpg"),
-            ("a/foto.jpg", 1, "a/foto (1).jpg"),
-            ("foto", 12, "foto (12)"),
-            ("x.tar.gz", 1, "x.tar (1).gz"),
-            (".x", 1, ".x (1)"),
-        ] {
-            assert_eq!(numbered(Path::new(path), number), Path::new(is));
+    fn a_file_that_the_server_cannot_read_is_told_at_once_and_given_up_in_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = response(r#"{"status":"ERROR","data":"file tidak terkirim","code":"unavailable"}"#);
+        let mut transfers = Transfers::new(None);
+        transfers.get("7", folder.path().to_str()).unwrap();
+        let mut news = Vec::new();
+        while !transfers.is_empty() {
+            transfers.paused = None;
+            transfers.next_line().unwrap().unwrap();
+            news.push(transfers.answered(&refused));
         }
+        assert_eq!(news.len(), 31);
+        let first = "file-7: the server cannot read it now; trying again for 30 s";
+        assert_eq!(news[0], News::Progress(first.to_owned()));
+        assert!(news[1..30].iter().all(|news| *news == News::Nothing));
+        let last = "cannot fetch file-7: the server cannot read it, and may have lost it; tell its admin, whose log says more";
+        assert_eq!(news[30], News::Failed(last.to_owned()));
+    }
+
+    #[test]
+    fn a_file_that_is_stopped_with_its_last_request_on_its_way_may_be_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("foto.bin");
+        fs::write(&path, "0123456789").unwrap();
+        let ok = response(r#"{"status":"OK"}"#);
+        let mut transfers = Transfers::new(None);
+        transfers.send(path.to_str().unwrap(), Conversation::User("bob".to_owned())).unwrap();
+        transfers.next_line().unwrap().unwrap();
+        transfers.answered(&ok);
+        transfers.next_line().unwrap().unwrap();
+        let told = "stopped foto.bin to bob at 10 bytes of 10 bytes; it may have been sent all the same";
+        assert_eq!(transfers.stop().as_deref(), Some(told));
+        assert_eq!((transfers.answered(&ok), transfers.stop()), (News::Nothing, None));
+        transfers.get("7", folder.path().to_str()).unwrap();
+        assert_eq!(transfers.stop().as_deref(), Some("stopped file-7"), "nobody knows how large it is");
     }
 
     #[test]

@@ -35,8 +35,8 @@ pub(super) const HELP: &str = "\
 TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /to NAME           talk to a user
 /to #GROUP         talk to a group
-/send FILE         send a file to whom you talk to
-/get ID [PATH]     save a file that you were sent
+/send FILE         send a file to whom you talk to; Ctrl-C stops it
+/get ID [PATH]     save a file that you were sent; Ctrl-C stops it
 /join GROUP        join a group and talk to it
 /group NAME        make a group and talk to it
 /leave [GROUP]     leave a group
@@ -47,7 +47,7 @@ TEXT               send TEXT to whom you talk to; for a first \"/\" type \"//\"
 /whoami            who you are
 /raw REQUEST ...   send a request of the protocol, show the answer
 /help              this list
-/quit              the end; so does Ctrl-D";
+/quit              the end; so are Ctrl-D and Ctrl-C";
 
 /// Every command and what follows it.
 const COMMANDS: &[(&str, &str)] = &[
@@ -69,6 +69,18 @@ const COMMANDS: &[(&str, &str)] = &[
 ];
 
 impl Typed {
+    /// Whether it matters who is talked to when it is done, for what it does or for what it leaves behind.
+    pub(super) fn needs_conversation(&self) -> bool {
+        match self {
+            Typed::Text(_) | Typed::To(_) | Typed::Leave(_) | Typed::History(_) => true,
+            Typed::Send(_) | Typed::Get(..) | Typed::Members(None) => true,
+            // The last that the server grants is talked to in the end.
+            Typed::Message(..) | Typed::Join(_) | Typed::Create(_) => false,
+            Typed::Members(Some(_)) | Typed::Users | Typed::Groups | Typed::Whoami => false,
+            Typed::Raw(_) | Typed::Help | Typed::Quit => false,
+        }
+    }
+
     /// Reads a line. Nothing typed is nothing asked; the error is for the person who typed.
     pub(super) fn parse(line: &str) -> Result<Option<Typed>, String> {
         let line = line.trim_matches(is_blank);

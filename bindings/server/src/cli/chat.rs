@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{ArgMatches, Args, FromArgMatches, error::ErrorKind};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, error::ErrorKind};
 use obrolan::{Password, names};
 
+use super::Cli;
 use crate::{client::Url, config::Address, log};
 
 /// What `obrolan chat` is asked to do.
@@ -110,6 +111,15 @@ impl Options {
                 }
                 (None, None, None) => None,
             };
+        let wrong = |option, most| {
+            format!("{option} is too long or has control characters; it has {most} bytes at most")
+        };
+        if self.name.as_deref().is_some_and(|name| !names::is_full_name(name)) {
+            return Err(wrong("--name", names::MAX_FULL_NAME));
+        }
+        if self.country.as_deref().is_some_and(|country| !names::is_country(country)) {
+            return Err(wrong("--country", names::MAX_COUNTRY));
+        }
         Ok(ChatArgs {
             server: target.server,
             user: target.user,
@@ -137,7 +147,13 @@ impl FromArgMatches for ChatArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<ChatArgs, clap::Error> {
         let password: Option<OsString> = env::var_os("OBROLAN_PASSWORD");
         let checked = Options::from_arg_matches(matches)?.check(password.as_deref());
-        checked.map_err(|why| clap::Error::raw(ErrorKind::ValueValidation, why))
+        checked.map_err(|why| {
+            // clap would show how to use the program, for what reads arguments does not know whose they are.
+            let mut program = Cli::command();
+            program.build();
+            let chat = program.find_subcommand_mut("chat").expect("it is a subcommand");
+            clap::Error::raw(ErrorKind::ValueValidation, why).format(chat)
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -297,6 +313,10 @@ mod tests {
         assert!(!chat(&["--no-color"], None).unwrap().color);
         assert!(chat(&["--to", "bob", "--group", "g"], None).is_err());
         assert!(chat(&["--name", "Ann"], None).is_err(), "only a new account takes a name");
+        for (option, value) in [("--name", "x".repeat(257)), ("--country", "x\u{7f}".to_owned())] {
+            let error = chat(&["--register", option, &value], None).unwrap_err();
+            assert!(error.starts_with(&format!("{option} is too long or has control characters")), "{error}");
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ const PART: u64 = 512 << 10;
 /// How long a busy server is left alone,
 pub(crate) const PAUSE: Duration = Duration::from_secs(1);
 /// and so many times in a row.
-const PAUSES: u32 = 30;
+pub(crate) const PAUSES: u32 = 30;
 /// So many times an upload begins anew because the server has lost it.
 const ANEW: u32 = 3;
 

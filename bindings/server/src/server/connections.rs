@@ -3,7 +3,7 @@
 use std::{
     cell::Cell,
     io::{self, ErrorKind, IoSlice, Read, Write},
-    net::{Shutdown, TcpListener, TcpStream},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -17,6 +17,8 @@ use super::{hub::Hub, signal::Signal};
 /// A connection's socket and what its tasks tell each other.
 pub(super) struct Socket {
     stream: Async<TcpStream>,
+    /// Who is at the other end.
+    pub(super) peer: SocketAddr,
     /// The engine takes bytes again.
     pub(super) readable: Signal,
     /// A task waits until the socket takes more.
@@ -121,6 +123,7 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
                         tracing::debug!(%peer, ?conn, "connected");
                         let socket = Rc::new(Socket {
                             stream,
+                            peer,
                             readable: Signal::default(),
                             blocked: Cell::new(false),
                         });

@@ -1,11 +1,11 @@
 //! Keeping and reading files, on a thread of its own: neither the engine nor commits wait for them.
 
-use std::{io, thread};
+use std::{collections::HashMap, io, thread};
 
 use obrolan::{Answer, Ask, Ticket};
 use smol::channel::{self, Receiver, Sender};
 
-use crate::store::FileStore;
+use crate::store::{Digest, FileStore, hex};
 
 /// The thread that owns the contents of files. It does one thing after another; the engine limits how much of files waits.
 pub(super) struct Keeper {
@@ -18,11 +18,26 @@ impl Keeper {
         let (asked, work) = channel::unbounded::<(Ticket, Ask)>();
         let (done, answers) = channel::unbounded();
         thread::Builder::new().name("files".to_owned()).spawn(move || {
+            // What fails, by the content that cannot be read, or none for what cannot be kept. Whoever is refused asks again and
+            // again, and to tell it once is enough.
+            let mut failing = HashMap::new();
             while let Ok((ticket, ask)) = work.recv_blocking() {
-                let answer = answer(&mut store, ask).unwrap_or_else(|error| {
-                    tracing::error!("a file cannot be kept or read: {error}");
-                    Answer::Failed
-                });
+                let content = match &ask {
+                    Ask::ReadFile { sha256, .. } => Some(*sha256),
+                    _ => None,
+                };
+                let answer = match answer(&mut store, ask) {
+                    Ok(answer) => {
+                        failing.remove(&content);
+                        answer
+                    }
+                    Err(error) => {
+                        if failing.insert(content, error.kind()) != Some(error.kind()) {
+                            log(content, &error);
+                        }
+                        Answer::Failed
+                    }
+                };
                 if done.send_blocking((ticket, answer)).is_err() {
                     return;
                 }
@@ -34,6 +49,13 @@ impl Keeper {
     pub(super) fn ask(&self, ticket: Ticket, ask: Ask) {
         // The thread ends only after this handle.
         let _ = self.asked.try_send((ticket, ask));
+    }
+}
+
+fn log(content: Option<Digest>, error: &io::Error) {
+    match content {
+        Some(digest) => tracing::error!(sha256 = %hex(&digest), "a file cannot be read: {error}"),
+        None => tracing::error!("a file cannot be kept: {error}"),
     }
 }
 

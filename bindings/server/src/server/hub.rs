@@ -307,7 +307,7 @@ impl Hub {
                         files.ask(ticket, ask);
                     }
                 }
-                Output::Event(event) => log(event),
+                Output::Event(event) => self.log(event),
                 other => tracing::error!("the engine wants something this server does not know: {other:?}"),
             }
         }
@@ -318,6 +318,20 @@ impl Hub {
         if let Some(store) = &mut *self.store.borrow_mut() {
             store.commit_when_idle();
             store.snapshot_when_due(&engine);
+        }
+    }
+
+    fn log(&self, event: Event<'_>) {
+        // Nobody, if the connection is gone since.
+        let peer = |conn| self.sockets.borrow().get(&conn).map(|socket| tracing::field::display(socket.peer));
+        match event {
+            Event::Registered { conn, user } => tracing::info!(?conn, user = %escaped(user), "registered"),
+            Event::LoggedIn { conn, user } => tracing::info!(?conn, user = %escaped(user), "logged in"),
+            Event::LoginFailed { conn } => tracing::warn!(?conn, peer = peer(conn), "failed to log in"),
+            Event::Throttled { conn } => {
+                tracing::warn!(?conn, peer = peer(conn), "too many attempts to log in");
+            }
+            other => tracing::info!("{other:?}"),
         }
     }
 
@@ -551,16 +565,6 @@ pub(super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
         }
     }
     hub.failed.raise();
-}
-
-fn log(event: Event<'_>) {
-    match event {
-        Event::Registered { conn, user } => tracing::info!(?conn, user = %escaped(user), "registered"),
-        Event::LoggedIn { conn, user } => tracing::info!(?conn, user = %escaped(user), "logged in"),
-        Event::LoginFailed { conn } => tracing::warn!(?conn, "failed to log in"),
-        Event::Throttled { conn } => tracing::warn!(?conn, "too many attempts to log in"),
-        other => tracing::info!("{other:?}"),
-    }
 }
 
 #[cfg(test)]

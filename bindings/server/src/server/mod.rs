@@ -117,12 +117,16 @@ pub enum RunError {
 }
 
 impl Server {
-    /// Opens the store, rebuilds the engine from it and binds the address. From here on the system takes connections;
+    /// Binds the address, opens the store and rebuilds the engine from it. From here on the system takes connections;
     /// they are served by [`run`](Self::run).
     ///
     /// # Errors
     /// Anything that keeps it from serving, in words for the person who started it.
     pub fn bind(config: &ServerConfig) -> Result<Server, StartError> {
+        // First, so that a server that cannot listen makes no data folder.
+        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
+        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
         let mut created = false;
         let mut store: Option<Box<dyn Store>> = match config.storage {
             Storage::Memory => None,
@@ -153,9 +157,6 @@ impl Server {
         if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
             tracing::warn!("the limit of open files stays as it is: {error}");
         }
-        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
-        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
-        let local_addr = listener.local_addr().map_err(listen)?;
         Ok(Server {
             config: config.clone(),
             engine,

@@ -166,7 +166,7 @@ impl FileStore {
     }
 
     fn content(&self, digest: &Digest) -> PathBuf {
-        let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(digest);
         self.folder.join(&hex[..2]).join(&hex[2..])
     }
 }
@@ -184,6 +184,11 @@ fn hex_entries(folder: &Path, digits: usize) -> Result<Vec<(String, PathBuf)>, S
         Some((name, path))
     };
     Ok(entries(folder)?.into_iter().filter_map(named).collect())
+}
+
+/// A digest as messages show it.
+pub(crate) fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn digest(hex: &str) -> Option<Digest> {

@@ -8,6 +8,8 @@ use crate::{config::ServerConfig, server::Server};
 const PART: usize = 512 << 10;
 const SUBSCRIBE: Step = Hear("SUBSCRIBE 0");
 const TO_BOB: Step = Type("/to bob");
+/// How large a file may be. Where the answer does not tell, it is tried.
+const HELP: Step = Hear("HELP UPLOAD");
 const FIRST: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":0}"#);
 const SECOND: Step = HearObject(r#"{"request":"UPLOAD","filename":"foto.bin","offset":524288}"#);
 const SEND: Step = HearObject(r#"{"request":"SEND_FILE","to":"bob","filename":"foto.bin","dedupe":"*"}"#);
@@ -49,7 +51,7 @@ fn a_file_goes_on_over_the_next_connection() {
         PIPES,
         None,
         &[
-            &[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, FIRST, OK, SECOND],
+            &[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, HELP, OK, FIRST, OK, SECOND],
             &[RESUME, OK, SUBSCRIBE, OK, HearAgain, OK, SEND],
             &[RESUME, OK, SUBSCRIBE, OK, HearAgain, OK],
         ],
@@ -66,12 +68,27 @@ fn an_upload_that_the_server_has_lost_begins_anew() {
         PIPES,
         None,
         &[&[
-            AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, FIRST, OK, SECOND, LOST, FIRST, OK, SECOND, OK, SEND,
-            NONE, FIRST, OK, SECOND, OK, SEND, OK,
+            AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, send, HELP, OK, FIRST, OK, SECOND, LOST, FIRST, OK, SECOND,
+            OK, SEND, NONE, FIRST, OK, SECOND, OK, SEND, OK,
         ]],
     );
     assert_eq!(seen.result, Ok(true));
     assert!(seen.printed.starts_with("sent foto.bin to bob ("), "{}", seen.printed);
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_uploaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let large = Say(r#"{"status":"OK","requests":[{"request":"UPLOAD","limit":524289}]}"#);
+    let script = |bytes| [AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB, file(folder.path(), bytes), HELP, large];
+    let seen = chat(PIPES, None, &[&script(PART + 2)]);
+    assert_eq!(seen.result, Ok(false));
+    assert_eq!(
+        seen.notices,
+        "cannot send foto.bin to bob: it has 524290 bytes, and the server takes 524289 (512 KiB) at most\n"
+    );
+    let script = [&script(PART + 1)[..], &[FIRST, OK, SECOND, OK, SEND, OK]].concat();
+    assert_eq!(chat(PIPES, None, &[&script]).result, Ok(true));
 }
 
 #[test]
@@ -142,6 +159,7 @@ fn what_cannot_be_sent_is_said() {
         typed(format!("/send {folder}")),
         typed(format!("/send {folder}/none")),
         Type("/get ../7"),
+        Type("/get x"),
         Type("/whoami"),
         Hear("WHOAMI"),
         OK,
@@ -152,8 +170,13 @@ fn what_cannot_be_sent_is_said() {
     assert_eq!(notices[1], format!("{folder}/foto.bin is empty; there is nothing to send"));
     assert_eq!(notices[2], format!("{folder} is no file; only files can be sent"));
     assert!(notices[3].starts_with(&format!("cannot read {folder}/none (No such file")), "{}", notices[3]);
-    assert_eq!(notices[4], "../7 is no file's id; write the number that it came with");
-    assert_eq!(notices.len(), 5);
+    for (notice, id) in notices[4..].iter().zip(["../7", "x"]) {
+        assert_eq!(
+            *notice,
+            format!("{id} is no file's id; write the number that it came with, as in /get 17")
+        );
+    }
+    assert_eq!(notices.len(), 6);
 }
 
 #[test]
@@ -177,6 +200,39 @@ fn a_file_is_saved_beside_what_is_there_over_two_connections() {
     assert_eq!(fs::read(saved).unwrap(), b"halo");
     assert_eq!(fs::read(folder.path().join("salam.txt")).unwrap(), b"mine");
     assert_eq!(names(folder.path()), ["salam (1).txt", "salam.txt"]);
+}
+
+#[test]
+fn a_file_of_an_earlier_chat_has_its_name_from_the_history() {
+    const PAST: Step = Say(
+        r#"{"status":"OK","messages":[{"id":7,"from":"bob","to":"ann","time":"2026-11-23T09:00:00.000Z","file":{"id":"7","name":"salam.txt","size":4,"sha256":"a4e63bcacf6c172ad84f9f4523c8f1acaf33676fa76d3258c67b7e7bbf16d777"}}],"more":false}"#,
+    );
+    // When the message is confirmed, the answer before it is taken.
+    let look = Hear(r#"{"request":"HISTORY","with":"bob"}"#);
+    let looked = [Type("/history"), look, PAST, MESSAGE, Hear("ACK 17"), OK];
+    let looks = [Hear(r#"{"request":"HISTORY","with":"bob","limit":100}"#), PAST];
+    for (before, after) in [(&looked[..], &[][..]), (&[], &looks)] {
+        let folder = tempfile::tempdir().unwrap();
+        let get = typed(format!("/get 7 {}", folder.path().display()));
+        let script = [&[AUTH, TOKEN, SUBSCRIBE, OK, TO_BOB], before, &[get], after, &[GET, HAL, GET_REST, O]];
+        assert_eq!(chat(PIPES, None, &[&script.concat()]).result, Ok(true));
+        assert_eq!(names(folder.path()), ["salam.txt"]);
+    }
+}
+
+#[test]
+fn a_file_whose_name_nobody_tells_has_its_number() {
+    let nobody = Say(r#"{"status":"ERROR","data":"pesan tidak terkirim","code":"no_such_user"}"#);
+    let none = Say(r#"{"status":"OK","messages":[],"more":false}"#);
+    let look = Hear(r#"{"request":"HISTORY","with":"bob","limit":100}"#);
+    for looks in [&[][..], &[TO_BOB, look, nobody], &[TO_BOB, look, none]] {
+        let folder = tempfile::tempdir().unwrap();
+        let get = typed(format!("/get 7 {}", folder.path().display()));
+        let (to, looks) = looks.split_at(looks.len().min(1));
+        let script = [&[AUTH, TOKEN, SUBSCRIBE, OK], to, &[get], looks, &[GET, HAL, GET_REST, O]];
+        assert_eq!(chat(PIPES, None, &[&script.concat()]).result, Ok(true));
+        assert_eq!(names(folder.path()), ["file-7"]);
+    }
 }
 
 #[test]
