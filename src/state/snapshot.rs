@@ -155,7 +155,7 @@ mod tests {
             (|all| all.sessions[0].1.user.0 = 2, "holds a session of no user"),
             (|all| all.sessions[0].1.digest = all.sessions[1].1.digest, "holds a session twice"),
             (|all| all.sessions.push(all.sessions[0].clone()), "holds a session twice"),
-            (|all| drop(all.sessions.remove(0)), "holds a user of no session"),
+            (|all| all.sessions.retain(|(no, _)| no.0 > 0), "holds a user of no session"),
             (|all| all.users[0].sessions.push(SessionNo(0)), "holds a user of no session"),
             (|all| all.users[0].groups.push(GroupNo(1)), "holds a user in no group"),
             (|all| all.users[1].groups.push(GroupNo(0)), "holds a user in no group"),
