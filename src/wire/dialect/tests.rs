@@ -252,6 +252,64 @@ fn files_come_with_their_content() {
 }
 
 #[test]
+fn a_file_that_is_answered_wrongly_is_told_of_without_its_content() {
+    let page = messages(&[file(1, 5)], false);
+    let first = |data: &str, next: u64| format!(r#"{{"status":"OK","data":"{data}","next":{next}}}"#);
+    // A next part that is the first again, at the end, beyond it, or not where this one ends.
+    for said in [first("", 0), first("aGFsbG8=", 5), first("aGFs", 6), first("aGFs", 2)] {
+        let server =
+            [("WHOAMI", ME), ("INBOX", &*page), ("GET_FILE f1 0 49152", &*said), ("ACK 1", CONFIRMED)];
+        let answer = play(&mut classic(), "inbox", &server).unwrap();
+        let whole = said.contains("aGFsbG8=");
+        assert_eq!(answer.contains(r#""filecontent":null"#), !whole, "{said}: {answer}");
+    }
+    // A server that cannot read for now has all asked for again later.
+    let unavailable = r#"{"status":"ERROR","data":"file tidak terkirim","code":"unavailable"}"#;
+    let server = [("WHOAMI", ME), ("INBOX", &*page), ("GET_FILE f1 0 49152", unavailable)];
+    let answer = play(&mut classic(), "inbox", &server).unwrap();
+    assert!(answer.contains(r#""code":"unavailable""#), "{answer}");
+}
+
+#[test]
+fn an_inbox_has_as_much_as_an_answer_holds() {
+    let asked = |page: &str, confirmed: &str| {
+        let server = [("WHOAMI", ME), ("INBOX", page), (confirmed, CONFIRMED)];
+        play(&mut classic(), "inbox", &server).unwrap()
+    };
+    let many: Vec<String> = (1..=101).map(|id| message(id, "ann", None)).collect();
+    let answer = asked(&messages(&many, false), "ACK 100");
+    assert!(answer.contains("m100") && !answer.contains("m101"));
+    // Texts go on until there is more than a mebibyte of them.
+    let long = |id: u64, len: usize| message(id, "ann", None).replace(&format!("m{id}"), &"x".repeat(len));
+    let half = 1 << 19;
+    let pages = [
+        ([long(1, half), long(2, half), long(3, 1), long(4, 1)], "ACK 3"),
+        ([long(1, half), long(2, half + 1), long(3, 1), long(4, 1)], "ACK 2"),
+    ];
+    for (page, confirmed) in pages {
+        asked(&messages(&page, false), confirmed);
+    }
+    // Contents of files may have a mebibyte together; a larger one takes no room, for it does not come along.
+    let gone = r#"{"status":"ERROR","data":"file tidak terkirim","code":"no_such_file"}"#;
+    let mib = 1 << 20;
+    let page = messages(&[file(1, mib - 1), file(2, mib + 1), file(3, 1), file(4, 0), file(5, 1)], false);
+    let server = [
+        ("WHOAMI", ME),
+        ("INBOX", &*page),
+        ("GET_FILE f1 0 49152", gone),
+        ("GET_FILE f3 0 49152", gone),
+        ("ACK 4", CONFIRMED),
+    ];
+    assert!(!play(&mut classic(), "inbox", &server).unwrap().contains("f5"));
+}
+
+#[test]
+fn a_nul_is_in_no_request() {
+    let bad = r#"{"status":"ERROR","data":"request tidak dikenali","code":"bad_parameters","message":"request tidak dikenali"}"#;
+    assert_eq!(play(&mut classic(), "inboxgroup g\0", &[]).unwrap(), bad);
+}
+
+#[test]
 fn content_may_follow_in_a_block() {
     let none = r#"{"status":"ERROR","data":"file tidak terkirim","code":"no_such_file"}"#;
     let sent = r#"{"status":"OK","data":"file terkirim","id":1,"file":"f1"}"#;
