@@ -1,5 +1,7 @@
 //! Doing what the engine wants done.
 
+mod storing;
+
 use std::{
     any::Any,
     cell::{Cell, RefCell},
@@ -11,14 +13,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use obrolan::{
-    Answer, Ask, CloseReason, Closed, ConnId, Engine, Event, Output, Peer, Refused, Seq, Ticket, Time,
-};
+use obrolan::{Answer, Ask, CloseReason, Closed, ConnId, Engine, Event, Output, Peer, Refused, Ticket, Time};
 use smol::{
     LocalExecutor, Timer,
     channel::Receiver,
     future::{self, FutureExt},
 };
+
+pub(super) use storing::stored;
+
+use storing::Storing;
 
 use super::{
     Forward, RunError,
@@ -26,13 +30,12 @@ use super::{
     files::Keeper,
     now,
     passwords::Pool,
-    seed,
     signal::{Queue, Signal},
 };
 use crate::{
     config::ServerConfig,
     log::escaped,
-    store::{Batch, Contents, Done, History, MessageRef, Start, StoreError, Worker},
+    store::{MessageRef, Start, Worker},
 };
 
 /// Bytes read from a socket at once.
@@ -41,15 +44,8 @@ const READ: usize = 64 << 10;
 /// Bytes of records waiting for the store beyond which nothing is read from sockets.
 const STORE_BACKLOG: usize = 32 << 20;
 
-/// How many records after a snapshot the next is made, unless there are more accounts than that: then as many as those, so that a
-/// record's share of a snapshot stays the same.
-const SNAPSHOT_RECORDS: usize = 100_000;
-
 /// How long connections have to take what is still to be sent when the server stops.
 const GRACE: Duration = Duration::from_secs(5);
-
-/// How long to wait before the store is tried again after it failed, at first and at most.
-const RETRY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(30)];
 
 /// The engine with all that its outputs need.
 pub(super) struct Hub {
@@ -78,20 +74,6 @@ pub(super) struct Hub {
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
 
-/// The store's thread, and what is on its way to it.
-struct Storing {
-    worker: Worker,
-    /// Records that gather while a commit is on its way to the disk.
-    gathering: Batch,
-    /// The memory of the batch that came back.
-    spare: Batch,
-    /// Commits that are on their way.
-    in_flight: usize,
-    /// How many records are not in the last snapshot.
-    since_snapshot: usize,
-    snapshotting: bool,
-}
-
 impl Hub {
     /// `journal` is how many records of the store are in no snapshot.
     pub(super) fn new(
@@ -103,19 +85,11 @@ impl Hub {
         files: Option<Keeper>,
         executor: Weak<LocalExecutor<'static>>,
     ) -> Hub {
-        let storing = worker.map(|worker| Storing {
-            worker,
-            gathering: Batch::new(),
-            spare: Batch::new(),
-            in_flight: 0,
-            since_snapshot: journal,
-            snapshotting: false,
-        });
         Hub {
             config,
             engine: RefCell::new(engine),
             sockets: RefCell::default(),
-            store: RefCell::new(storing),
+            store: RefCell::new(worker.map(|worker| Storing::new(worker, journal))),
             passwords,
             files,
             executor,
@@ -209,22 +183,14 @@ impl Hub {
 
     /// Stores what is left, and closes the store.
     pub(super) fn close(&self) {
-        let Some(mut store) = self.store.take() else { return };
-        if !store.gathering.is_empty() {
-            store.worker.commit(std::mem::take(&mut store.gathering));
+        if let Some(store) = self.store.take() {
+            store.close(&self.engine.borrow());
         }
-        if store.since_snapshot > 0
-            && let Ok(snapshot) = self.engine.borrow().snapshot()
-        {
-            // So that the next start reads one snapshot and no journal.
-            store.worker.snapshot(snapshot.seq.0, snapshot.bytes);
-        }
-        store.worker.close();
     }
 
     fn is_stored(&self) -> bool {
         let store = self.store.borrow();
-        store.as_ref().is_none_or(|store| store.in_flight == 0 && store.gathering.is_empty())
+        store.as_ref().is_none_or(Storing::is_idle)
     }
 
     fn input<T>(&self, input: impl FnOnce(&mut Engine, Time) -> T) -> T {
@@ -372,94 +338,6 @@ impl Hub {
             tracing::error!("an answer did not fit: {error}");
         }
     }
-
-    /// The store has read what the engine asked for, or not.
-    fn read(&self, ticket: u64, result: Result<Answer, StoreError>) {
-        let answer = result.unwrap_or_else(|error| {
-            tracing::error!("messages cannot be read: {error}");
-            Answer::Failed
-        });
-        self.answer(Ticket(ticket), answer);
-    }
-
-    /// The store has failed: nothing of these records is stored.
-    fn store_failed(self: &Rc<Self>, batch: &Batch, error: &StoreError) {
-        tracing::error!("the store failed: {error}");
-        tracing::error!("every request is answered `unavailable` until the store works again");
-        if let Some(store) = &mut *self.store.borrow_mut() {
-            store.gathering.clear();
-            // The engine's state is not what is stored, until it is restored: nothing to make a snapshot of.
-            store.since_snapshot = 0;
-        }
-        self.store_room.wake();
-        self.progress.raise();
-        let from = Seq(batch.first_seq().expect("no batch is empty"));
-        if let Err(error) = self.input(|engine, now| engine.persist_failed(now, from)) {
-            tracing::error!("the engine does not know the records that failed: {error}");
-        }
-        self.reload_after(RETRY[0]);
-    }
-
-    fn reload_after(self: &Rc<Self>, delay: Duration) {
-        let hub = self.clone();
-        self.spawn(async move {
-            Timer::after(delay).await;
-            if let Some(store) = &*hub.store.borrow() {
-                store.worker.reload();
-            }
-        });
-    }
-
-    /// Goes on from what the store holds after it has failed.
-    fn restore(&self, contents: Contents) -> Result<(), String> {
-        let recovered = (|| {
-            let mut recovery = Engine::recover(self.config.engine(), seed().map_err(|e| e.to_string())?)
-                .map_err(|e| e.to_string())?;
-            if let Some((_, bytes)) = contents.snapshot {
-                recovery.snapshot(&bytes).map_err(|e| e.to_string())?;
-            }
-            for entry in contents.records.iter() {
-                recovery.record(Seq(entry.seq), entry.record).map_err(|e| e.to_string())?;
-            }
-            recovery.start(self.now()).map_err(|e| e.to_string())
-        })()?;
-        self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())?;
-        if let Some(store) = &mut *self.store.borrow_mut() {
-            store.since_snapshot = contents.records.len();
-        }
-        Ok(())
-    }
-}
-
-impl Storing {
-    fn commit_when_idle(&mut self) {
-        if self.in_flight == 0 {
-            self.commit_now();
-        }
-    }
-
-    fn commit_now(&mut self) {
-        if !self.gathering.is_empty() {
-            self.in_flight += 1;
-            self.since_snapshot += self.gathering.len();
-            let batch = std::mem::replace(&mut self.gathering, std::mem::take(&mut self.spare));
-            self.worker.commit(batch);
-        }
-    }
-
-    fn snapshot_when_due(&mut self, engine: &Engine) {
-        let due = self.since_snapshot >= SNAPSHOT_RECORDS.max(engine.accounts());
-        // Every record must be handed over: the store takes a snapshot only of records it has.
-        if due
-            && !self.snapshotting
-            && self.gathering.is_empty()
-            && let Ok(snapshot) = engine.snapshot()
-        {
-            self.worker.snapshot(snapshot.seq.0, snapshot.bytes);
-            self.since_snapshot = 0;
-            self.snapshotting = true;
-        }
-    }
 }
 
 /// Drains the engine's outputs whenever there are some, after all tasks that are ready have given their input.
@@ -504,67 +382,6 @@ pub(super) async fn answers(hub: Rc<Hub>, done: Receiver<(Ticket, Answer)>) {
     while let Ok((ticket, answer)) = done.recv().await {
         hub.answer(ticket, answer);
     }
-}
-
-/// Hands the engine what the store did.
-pub(super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
-    if hub.store.borrow().is_none() {
-        return;
-    }
-    let mut retry = RETRY[0];
-    while let Ok(done) = done.recv().await {
-        match done {
-            Done::Committed { mut batch } => {
-                let up_to = Seq(batch.last_seq().expect("no batch is empty"));
-                if let Some(store) = &mut *hub.store.borrow_mut() {
-                    store.in_flight -= 1;
-                    batch.clear();
-                    store.spare = batch;
-                    store.commit_when_idle();
-                }
-                if let Err(error) = hub.input(|engine, now| engine.persisted(now, up_to)) {
-                    tracing::error!("the engine does not know the records that were stored: {error}");
-                }
-                hub.store_room.wake();
-                hub.progress.raise();
-            }
-            Done::CommitFailed { batch, error } => {
-                if let Some(store) = &mut *hub.store.borrow_mut() {
-                    store.in_flight -= 1;
-                }
-                // The first failure is told to the engine; the batches behind it share its fate.
-                if !matches!(error, StoreError::Halted { .. }) {
-                    retry = RETRY[0];
-                    hub.store_failed(&batch, &error);
-                }
-            }
-            Done::Read { ticket, result } => hub.read(ticket, result.map(Answer::Messages)),
-            Done::History { ticket, result } => {
-                let answer = |History { before, messages, more }| Answer::History { before, messages, more };
-                hub.read(ticket, result.map(answer));
-            }
-            Done::Snapshotted { seq, result } => {
-                if let Some(store) = &mut *hub.store.borrow_mut() {
-                    store.snapshotting = false;
-                }
-                match result {
-                    Ok(()) => tracing::debug!(seq, "stored a snapshot"),
-                    Err(error) => tracing::warn!("a snapshot was not stored; the journal grows: {error}"),
-                }
-            }
-            Done::Reloaded(reloaded) => {
-                match reloaded.map_err(|error| error.to_string()).and_then(|contents| hub.restore(contents)) {
-                    Ok(()) => tracing::info!("the store works again"),
-                    Err(error) => {
-                        retry = (retry * 2).min(RETRY[1]);
-                        tracing::error!("the store still fails: {error}; trying again in {retry:?}");
-                        hub.reload_after(retry);
-                    }
-                }
-            }
-        }
-    }
-    hub.failed.raise();
 }
 
 #[cfg(test)]
