@@ -25,7 +25,7 @@ pub(super) fn state() -> State {
         Record::RealmAdded { name: "jauh", ip: "192.0.2.1", port: 8889, fingerprint: None },
         Record::Sent { id: MessageId(1), from: ann, to: bob },
         Record::FileSent { id: MessageId(2), from: ann, to: bob, sha256: [7; 32], size: 5 },
-        once(0, "key", 5),
+        once(0, 0, "key", 5),
     ];
     for record in records {
         state.apply(&record).unwrap();
@@ -38,8 +38,9 @@ fn opened(session: u64, user: u32, id: &str) -> Record<'static> {
     Record::SessionOpened { session: SessionNo(session), user: UserNo(user), digest, time: Time(2) }
 }
 
-fn once(user: u32, key: &str, time: u64) -> Record<'_> {
-    let record = Box::new(Record::Confirmed { user: UserNo(user), up_to: MessageId(0) });
+/// A confirmation that a user has asked for with a key.
+fn once(user: u32, confirmed_by: u32, key: &str, time: u64) -> Record<'_> {
+    let record = Box::new(Record::Confirmed { user: UserNo(confirmed_by), up_to: MessageId(0) });
     Record::Once { user: UserNo(user), key, time: Time(time), limit: 9, response: b"{}", record }
 }
 
@@ -80,7 +81,7 @@ fn a_record_that_does_not_fit_changes_nothing() {
         time: Time(9),
         limit: 9,
         response: b"",
-        record: Box::new(once(0, "third", 9)),
+        record: Box::new(once(0, 0, "third", 9)),
     };
     let records = [
         (registered(ann, "cay"), "skips a user number"),
@@ -116,8 +117,9 @@ fn a_record_that_does_not_fit_changes_nothing() {
         (realm("Jauh"), "adds a realm again"),
         (realm(" "), "names a realm by what is no name"),
         (twice, "has two keys"),
-        (once(2, "other", 9), "is by an unknown user"),
-        (once(0, "key", 5 + DEDUPE - 1), "repeats a key"),
+        (once(2, 0, "other", 9), "is by an unknown user"),
+        (once(0, 2, "other", 9), "is by an unknown user"),
+        (once(0, 0, "key", 5 + DEDUPE - 1), "repeats a key"),
     ];
     let mut state = state();
     let before = bytes(&state);
@@ -125,7 +127,7 @@ fn a_record_that_does_not_fit_changes_nothing() {
         assert_eq!(state.apply(&record), Err(Inconsistent(why)), "{record:?}");
         assert!(bytes(&state) == before, "{record:?} has changed something");
     }
-    state.apply(&once(0, "key", 5 + DEDUPE)).unwrap();
+    state.apply(&once(0, 0, "key", 5 + DEDUPE)).unwrap();
     assert!(state.answered(ann, "key", Time(5 + DEDUPE)).is_some());
 }
 
