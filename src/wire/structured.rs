@@ -349,6 +349,16 @@ mod tests {
     }
 
     #[test]
+    fn tags_and_keys_have_1_to_64_bytes() {
+        for name in ["tag", "dedupe"] {
+            for (len, wrong) in [(0, true), (1, false), (64, false), (65, true)] {
+                let json = format!(r#"{{"request":"ACK","id":1,"{name}":"{}"}}"#, "x".repeat(len));
+                assert_eq!(code(&json), wrong.then_some(Code::BadParameters), "{json}");
+            }
+        }
+    }
+
+    #[test]
     fn who_is_refused_is_told_by_its_tag() {
         for (json, tag) in [
             (r#"{"tag":"a\u00e9","request":"DANCE"}"#, Some(Tag::Text("a\u{e9}".into()))),
