@@ -349,6 +349,12 @@ mod tests {
     }
 
     #[test]
+    fn no_parameter_is_shown() {
+        let auth = br#"{"request":"AUTH","user":"ann","password":"secret99"}"#;
+        assert_eq!(format!("{:?}", Structured::parse(auth)), "Ok(Structured(AUTH))");
+    }
+
+    #[test]
     fn tags_and_keys_have_1_to_64_bytes() {
         for name in ["tag", "dedupe"] {
             for (len, wrong) in [(0, true), (1, false), (64, false), (65, true)] {

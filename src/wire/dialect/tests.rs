@@ -103,6 +103,7 @@ fn aliases_and_surplus() {
             format!("SEND_GROUP_FILE {sid} g a.txt aGFsbw=="),
         ),
         (format!("upload {sid} a.txt b'aGFsbw=='"), format!("UPLOAD {sid} a.txt aGFsbw==")),
+        (format!("upload {sid} a.txt b'aGFsbw==' 4"), format!("UPLOAD {sid} a.txt aGFsbw== 4")),
         (
             format!("register {sid} bob secret99 ID Bob  S "),
             format!("REGISTER {sid} bob secret99 ID Bob  S "),
