@@ -78,6 +78,18 @@ fn connections_and_accounts_are_counted() {
     assert_eq!((world.engine().connections(), world.engine().accounts()), (2, 3));
 }
 
+/// Hosts compare states by it: those that are the same, and those that are not.
+#[test]
+fn a_digest_is_of_the_state() {
+    let digest = |texts: &[&str]| {
+        let mut world = world(&["ann", "bob"], Limits::default());
+        texts.iter().for_each(|text| drop(ask(&mut world, 0, &format!("SEND bob {text}"))));
+        world.engine().digest()
+    };
+    assert_eq!(digest(&["one"]), digest(&["two"]), "bodies are no part of it");
+    assert_ne!(digest(&["one"]), digest(&["one", "two"]));
+}
+
 /// Lines that never end are held up to a limit, which those that are gone leave to others.
 #[test]
 fn unfinished_lines_are_forgotten_with_their_connections() {
