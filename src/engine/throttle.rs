@@ -134,4 +134,17 @@ mod tests {
         }
         assert!(throttle.full_at.len() <= SUBJECTS);
     }
+
+    #[test]
+    fn whoever_is_over_is_forgotten_before_whoever_is_not() {
+        let mut throttle = Throttle::new(HashKey(1, 2));
+        let guesser = [Subject::Account("guesser".into())];
+        while throttle.attempt(Time(0), &guesser).is_ok() {}
+        for n in 1..SUBJECTS {
+            throttle.remember(Time(0), &Subject::Account(n.to_string().into()), Time(1000));
+        }
+        throttle.attempt(Time(1000), &[Subject::Account("one more".into())]).unwrap();
+        assert_eq!(throttle.full_at.len(), 2);
+        assert!(throttle.attempt(Time(1000), &guesser).is_err());
+    }
 }

@@ -2,7 +2,7 @@
 
 use obrolan::{
     Answer, ApiError, Ask, Closed, Limits, Peer, Time,
-    testing::{Happened, World},
+    testing::{Happened, Work, World},
 };
 
 use crate::cases::{ask, world};
@@ -76,6 +76,53 @@ fn connections_and_accounts_are_counted() {
     assert_eq!((world.engine().connections(), world.engine().accounts()), (3, 3));
     world.end(0, Closed::Gone);
     assert_eq!((world.engine().connections(), world.engine().accounts()), (2, 3));
+}
+
+#[test]
+fn as_much_is_held_of_unfinished_lines_as_the_limit_says() {
+    let mut world = world(&[], Limits { input_buffer: 100, ..Limits::default() });
+    let (one, two) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
+    world.say(one, &[b'x'; 60]);
+    world.say(two, &[b'x'; 40]);
+    world.settle();
+    assert!(world.frames(two).is_empty());
+    world.say(two, b"x");
+    world.settle();
+    assert!(world.frames(two)[0].contains("busy"), "{:?}", world.frames(two));
+}
+
+/// Who has no session has to ask for something; to read slowly is not enough.
+#[test]
+fn reading_keeps_no_connection_without_a_session() {
+    let mut world = world(&[], Limits { idle_before_session: 1000, ..Limits::default() });
+    let conn = world.connect(Peer::Local).unwrap();
+    world.say(conn, b"PING\n");
+    world.wait(900);
+    world.read(conn, 1);
+    world.wait(200);
+    world.read(conn, usize::MAX);
+    assert!(!world.is_open(conn));
+}
+
+#[test]
+fn what_was_uploaded_for_a_request_that_is_lost_is_dropped() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    world.say(1, b"ADD_GROUP lost\n");
+    world.say(0, b"SEND_FILE bob a.txt eA==\n");
+    let Some((_, Ask::AppendUpload { upload, .. })) = world.asked().first().cloned() else {
+        panic!("{:?}", world.asked());
+    };
+    world.answer(0, Work::Done);
+    world.fail(1);
+    let dropped = |(_, ask): &(_, Ask)| matches!(ask, Ask::DropUpload { upload: of } if *of == upload);
+    assert!(world.asked().iter().any(dropped), "{:?}", world.asked());
+}
+
+#[test]
+fn a_snapshot_shows_none_of_its_bytes() {
+    let mut world = world(&["ann"], Limits::default());
+    let snapshot = world.engine().snapshot().unwrap();
+    assert_eq!(format!("{snapshot:?}"), format!("Snapshot({} bytes up to Seq(2))", snapshot.bytes.len()));
 }
 
 /// Hosts compare states by it: those that are the same, and those that are not.
