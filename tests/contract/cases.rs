@@ -115,6 +115,22 @@ fn a_read_that_failed_is_tried_again_after_a_while() {
 }
 
 #[test]
+fn a_subscription_is_what_it_was_before_what_is_lost() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    world.say(1, b"ADD_GROUP one\n");
+    world.say(0, b"SUBSCRIBE\nAUTH bob secret\n");
+    world.answer(0, Work::Done);
+    // The first change of the subscription is durable, the second is not.
+    world.persist(1);
+    world.fail(1);
+    world.settle();
+    let frames = world.frames(0).split_off(2);
+    assert!(frames[0].contains("langganan aktif") && frames[1].contains("unavailable"), "{frames:?}");
+    ask(&mut world, 1, "SEND ann halo");
+    assert!(world.frames(0).last().unwrap().contains("halo"), "{:?}", world.frames(0));
+}
+
+#[test]
 fn a_slow_reader_grows_nothing_and_misses_nothing() {
     for service in [Service::Inside, Service::Host] {
         let limits = Limits { output_buffer: 1000, ..Limits::default() };
