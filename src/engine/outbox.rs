@@ -256,6 +256,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_is_held_no_longer() {
+        let mut outbox = Outbox::default();
+        let shared: Arc<[u8]> = Arc::from(&b"event"[..]);
+        outbox.write(Seq(0), Seq(0), Content::Answer(Kind::Ping, 0), |out| out.extend(b"pong"));
+        outbox.share(Seq(0), Content::Message(MessageId(7)), &shared);
+        outbox.sent(4);
+        assert_eq!((outbox.parts.len(), outbox.len()), (1, 5));
+        outbox.sent(5);
+        assert_eq!((outbox.parts.len(), outbox.len(), Arc::strong_count(&shared)), (0, 0, 1));
+    }
+
+    #[test]
     fn what_was_pushed_for_a_subscription_that_is_lost_is_not_sent_again() {
         for (answer, expected) in [("OK", None), ("ERROR", Some(MessageId(3)))] {
             let mut outbox = Outbox::default();
