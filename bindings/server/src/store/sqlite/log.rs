@@ -59,25 +59,39 @@ pub(super) fn damage(log: &Path) -> io::Result<Option<String>> {
     let mut salts = whole.then(|| header[16..24].to_vec());
     // The frame that does not match, the header counting as the one before the first.
     let mut broken = (!whole).then_some(0);
-    let (mut number, mut before, mut after_commit) = (0_u64, sum, false);
+    // What the sums go on from: those that the frame before says, or, where these are what is damaged, those that it should say.
+    let mut before = [sum; 2];
+    let (mut number, mut after_commit) = (0_u64, false);
     let mut frame = vec![0; FRAME_HEADER + page];
     while fill(&mut file, &mut frame)? {
         number += 1;
         // Frames with other salts are of an earlier log in the same file.
         let of_this_log = frame[8..16] == **salts.get_or_insert_with(|| frame[8..16].to_vec());
         let stored = Checksum::at(&frame, 16);
-        let follows =
-            of_this_log && before.over(&frame[..8], big).over(&frame[FRAME_HEADER..], big) == stored;
+        let sums = |before: Checksum| before.over(&frame[..8], big).over(&frame[FRAME_HEADER..], big);
+        let should_be = sums(before[0]);
+        let matches = should_be == stored || before[0] != before[1] && sums(before[1]) == stored;
         match broken {
-            None if !follows => broken = Some(number),
-            Some(broken) if follows && after_commit => {
+            None if !(matches && of_this_log) => broken = Some(number),
+            Some(broken) if matches && of_this_log && after_commit => {
                 let what = if broken == 0 { "header".to_owned() } else { format!("frame {broken}") };
                 return Ok(Some(format!("its {what} does not match its checksum, and later commits follow")));
             }
             _ => {}
         }
-        before = stored;
-        after_commit = of_this_log && word(&frame, 4) != 0;
+        let one_bit_from_marked = || {
+            (0..32).any(|bit| {
+                let mut head: [u8; 8] = frame[..8].try_into().expect("there are so many");
+                head[4 + bit / 8] ^= 1 << (bit % 8);
+                before[0].over(&head, big).over(&frame[FRAME_HEADER..], big) == stored
+            })
+        };
+        // What marks the end of a commit may be damaged, and so may the salts: where the sums match, the frame is of this log.
+        after_commit = match word(&frame, 4) {
+            0 => of_this_log && !matches && one_bit_from_marked(),
+            _ => of_this_log || matches,
+        };
+        before = [stored, should_be];
     }
     Ok(None)
 }

@@ -229,6 +229,45 @@ fn a_damaged_log_is_found_unless_the_damage_is_in_its_last_commit() {
     }
 }
 
+/// Where one commit ends and the last begins, nothing but the head of a frame tells them apart.
+#[test]
+fn a_flipped_bit_in_the_head_of_the_last_commit_but_one_is_found() {
+    const FRAME: usize = 24 + 4096;
+    let data = TempDir::new().unwrap();
+    let mut store = open(data.path());
+    let mut lengths = Vec::new();
+    for seq in 1..=80 {
+        store.append(&batch([seq])).unwrap();
+        lengths.push(fs::read(data.path().join(LOG)).unwrap().len());
+    }
+    let log = fs::read(data.path().join(LOG)).unwrap();
+    let copy = TempDir::new().unwrap();
+    let is_found = |whole: usize, head: usize, bit: usize| {
+        crash(data.path(), copy.path());
+        let mut bytes = log[..whole].to_vec();
+        bytes[head + bit / 8] ^= 1 << (bit % 8);
+        fs::write(copy.path().join(LOG), bytes).unwrap();
+        match read_all(copy.path(), 0) {
+            Err(StoreError::Damaged { place: Place::Log, .. }) => {}
+            other => panic!("byte {head}, bit {bit}: {:?}", other.map(|content| content.records.len())),
+        }
+    };
+    let [.., before, last] = lengths[..] else { panic!("there are so many") };
+    (0..24 * 8).for_each(|bit| is_found(last, before - FRAME, bit));
+    // What marks a commit is a number, the pages of the file, which one bit may turn into 0: then it would be none.
+    let mut powers = 0;
+    for commits in lengths.windows(2) {
+        let head = commits[0] - FRAME;
+        let mark = u32::from_be_bytes(log[head + 4..head + 8].try_into().unwrap());
+        if mark.is_power_of_two() {
+            powers += 1;
+            let bit = 31 - mark.trailing_zeros() as usize;
+            is_found(commits[1], head + 4, bit / 8 * 8 + 7 - bit % 8);
+        }
+    }
+    assert!(powers > 0);
+}
+
 #[test]
 fn a_log_cut_short_or_half_written_is_no_damage() {
     let data = TempDir::new().unwrap();
