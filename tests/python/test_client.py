@@ -293,7 +293,9 @@ def test_files_both_ways(server: str, tmp_path: Path) -> None:
 
 
 BLOCKED = """
-import obrolan, socket, sys, threading
+import obrolan, signal, socket
+# Whoever runs the tests in the background may have SIGINT ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with obrolan.Server() as server:
     url = server.url.replace("obrolan://", "obrolan://ann:secret99@")
     obrolan.register(url)
