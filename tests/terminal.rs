@@ -235,12 +235,19 @@ impl Connection {
     }
 }
 
+/// A person who talks to bob, in this environment, and the server's end.
+#[track_caller]
+fn logged_in(environment: &[(&str, &str)]) -> (TcpListener, Person, Connection) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let person = Person::start(&listener, environment);
+    let server = Connection::login(&listener);
+    person.sees(&["to bob>"]);
+    (listener, person, server)
+}
+
 #[test]
 fn a_bar_stays_above_the_prompt_whatever_comes_and_over_the_next_connection() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut person = Person::start(&listener, &[]);
-    let mut server = Connection::login(&listener);
-    person.sees(&["to bob>"]);
+    let (listener, mut person, mut server) = logged_in(&[]);
     person.types("/send foto.bin\r");
     server.grants(HELP);
     server.hears(UPLOAD);
@@ -338,10 +345,7 @@ fn what_cannot_be_an_answer_is_asked_again() {
 
 #[test]
 fn the_prompt_names_whom_the_next_line_is_for() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut person = Person::start(&listener, &[]);
-    let mut server = Connection::login(&listener);
-    person.sees(&["to bob>"]);
+    let (_listener, mut person, mut server) = logged_in(&[]);
     person.types("/join g\r");
     server.hears("JOIN_GROUP g");
     person.sees(&["to bob> /join g"]);
@@ -368,10 +372,7 @@ fn the_prompt_names_whom_the_next_line_is_for() {
 
 #[test]
 fn a_bar_follows_the_terminal_and_goes_with_the_person() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut person = Person::start(&listener, &[]);
-    let mut server = Connection::login(&listener);
-    person.sees(&["to bob>"]);
+    let (_listener, mut person, mut server) = logged_in(&[]);
     person.types("/send foto.bin\r");
     server.grants(HELP);
     for (columns, bar) in [
@@ -399,10 +400,7 @@ fn a_bar_follows_the_terminal_and_goes_with_the_person() {
 
 #[test]
 fn ctrl_c_stops_the_files_on_their_way_and_then_leaves() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let mut person = Person::start(&listener, &[]);
-    let mut server = Connection::login(&listener);
-    person.sees(&["to bob>"]);
+    let (_listener, mut person, mut server) = logged_in(&[]);
     person.types("/send foto.bin\r");
     server.grants(HELP);
     server.hears(UPLOAD);
@@ -434,10 +432,7 @@ fn ctrl_c_stops_the_files_on_their_way_and_then_leaves() {
 #[test]
 fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
     for (environment, color) in [(&[][..], true), (&[("NO_COLOR", "1")], false)] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let person = Person::start(&listener, environment);
-        let mut server = Connection::login(&listener);
-        person.sees(&["to bob>"]);
+        let (_listener, person, mut server) = logged_in(environment);
         person.types("/get 7\r");
         server.hears(r#"{"request":"HISTORY","with":"bob","limit":100}"#);
         server.says(OK);
@@ -454,10 +449,7 @@ fn a_fetched_file_has_a_bar_and_no_color_is_shown_where_none_is_wanted() {
 
 #[test]
 fn a_terminal_that_cannot_move_its_cursor_has_no_bar() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let person = Person::start(&listener, &[("TERM", "dumb")]);
-    let mut server = Connection::login(&listener);
-    person.sees(&["to bob>"]);
+    let (_listener, person, mut server) = logged_in(&[("TERM", "dumb")]);
     person.types("/send foto.bin\n");
     server.grants(HELP);
     server.hears(UPLOAD);
