@@ -11,6 +11,12 @@ fn count(world: &World, what: &Happened) -> usize {
     world.happened().iter().filter(|happened| *happened == what).count()
 }
 
+/// How many bytes there are to send on a connection.
+fn outgoing(world: &mut World, conn: usize) -> usize {
+    let id = world.id(conn);
+    world.engine().outgoing(id).map(<[u8]>::len).sum()
+}
+
 #[test]
 fn bytes_to_send_are_told_of_once_until_all_are_sent() {
     let mut world = world(&[], Limits::default());
@@ -19,10 +25,7 @@ fn bytes_to_send_are_told_of_once_until_all_are_sent() {
     world.say(conn, b"PING\n");
     world.say(conn, b"PING\n");
     assert_eq!(told(&world), 1);
-    let all: usize = {
-        let id = world.id(conn);
-        world.engine().outgoing(id).map(<[u8]>::len).sum()
-    };
+    let all = outgoing(&mut world, conn);
     world.read(conn, all - 1);
     world.say(conn, b"PING\n");
     assert_eq!(told(&world), 1, "the host knows that there is more");
@@ -37,7 +40,7 @@ fn no_more_is_sent_than_there_is() {
     let conn = world.connect(Peer::Local).unwrap();
     world.say(conn, b"PING\n");
     let (now, id) = (world.now(), world.id(conn));
-    let outgoing: usize = world.engine().outgoing(id).map(<[u8]>::len).sum();
+    let outgoing = outgoing(&mut world, conn);
     let too_much = ApiError::SentTooMuch { sent: outgoing + 1, outgoing };
     assert_eq!(world.engine().sent(now, id, outgoing + 1), Err(too_much));
     assert_eq!(world.engine().sent(now, id, outgoing), Ok(()));
@@ -52,7 +55,7 @@ fn who_does_not_read_is_listened_to_again_when_half_is_read() {
     let told = |world: &World| count(world, &Happened::Readable(conn));
     world.say(conn, &b"PING\n".repeat(100));
     let id = world.id(conn);
-    let outgoing: usize = world.engine().outgoing(id).map(<[u8]>::len).sum();
+    let outgoing = outgoing(&mut world, conn);
     assert!((1000..1100).contains(&outgoing) && !world.engine().wants_read(id), "{outgoing}");
     world.read(conn, outgoing - 501);
     assert_eq!(told(&world), 0);
