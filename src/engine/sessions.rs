@@ -34,10 +34,11 @@ impl Engine {
 
     /// Whether messages are pushed for a session. That is a use of it: a client that only listens is not cut off.
     fn is_subscribed(&self, session: SessionNo, user: UserNo) -> bool {
-        let conns = self.subscribers.get(user.0 as usize).map_or(&[][..], Vec::as_slice);
-        let subscriptions =
-            conns.iter().filter_map(|conn| self.connections.get(*conn)?.subscription.as_ref());
-        subscriptions.into_iter().any(|subscription| subscription.session == session)
+        let mut conns = self.subscribers.get(user.0 as usize).into_iter().flatten();
+        conns.any(|conn| {
+            let subscription = self.connections.get(*conn).and_then(|held| held.subscription.as_ref());
+            subscription.is_some_and(|subscription| subscription.session == session)
+        })
     }
 
     /// When a session whose last recorded use was then ends: never before it was unused for the whole time.
