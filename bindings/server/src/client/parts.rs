@@ -6,6 +6,8 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use obrolan::{client::Response, wire::Code};
 use sha2::{Digest, Sha256};
 
+use crate::store::hex;
+
 /// Bytes of a part: with base64 and the rest of the line below the limit of a line.
 const PART: u64 = 512 << 10;
 /// How long a busy server is left alone,
@@ -131,8 +133,7 @@ impl Download {
         if next.is_some() {
             return Ok((Step::Next, part));
         }
-        let digest: String =
-            std::mem::take(&mut self.digest).finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = hex(&std::mem::take(&mut self.digest).finalize().into());
         if self.sha256.as_ref().is_some_and(|sha256| *sha256 != digest) {
             return Err(Wrong::NotSame);
         }

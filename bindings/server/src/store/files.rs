@@ -186,7 +186,7 @@ fn hex_entries(folder: &Path, digits: usize) -> Result<Vec<(String, PathBuf)>, S
     Ok(entries(folder)?.into_iter().filter_map(named).collect())
 }
 
-/// A digest as messages show it.
+/// A SHA-256 as messages show it.
 pub(crate) fn hex(digest: &Digest) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
