@@ -29,6 +29,8 @@ pub(super) enum Pending {
     History { conn: ConnId, conversation: Conversation, limit: usize, paged: bool },
     /// Bodies are being read for a subscription that fell behind, or began.
     Replay { conn: ConnId, ids: Vec<MessageId> },
+    /// The same, but that subscription is over.
+    Stale { conn: ConnId },
     /// UPLOAD: a part is being kept.
     Upload { conn: ConnId, key: Key, offset: u64, len: usize },
     /// SEND_FILE, SEND_GROUP_FILE: the content that came with it is being kept.
@@ -55,7 +57,7 @@ impl Pending {
                 Some((sending.conn, sending.kind()))
             }
             Pending::GetFile { conn, .. } => Some((conn, Kind::GetFile)),
-            Pending::Replay { .. } | Pending::Abandoned => None,
+            Pending::Replay { .. } | Pending::Stale { .. } | Pending::Abandoned => None,
         }
     }
 
@@ -83,7 +85,7 @@ impl Engine {
         self.advance(now);
         let pending = self.asked.get(&ticket).ok_or(ApiError::UnknownTicket)?;
         let fits = match (pending, &answer) {
-            (Pending::Abandoned, _) | (_, Answer::Failed) => true,
+            (Pending::Stale { .. } | Pending::Abandoned, _) | (_, Answer::Failed) => true,
             (Pending::Register(_) | Pending::HashNew { .. }, Answer::PasswordHash(_)) => true,
             (Pending::Auth { .. } | Pending::VerifyOld { .. }, Answer::PasswordMatches(_)) => true,
             (Pending::Inbox { ids, .. } | Pending::Replay { ids, .. }, Answer::Messages(bodies)) => {
@@ -162,13 +164,6 @@ impl Engine {
         ticket
     }
 
-    /// The work of a ticket is of no use any more. The host does it all the same.
-    pub(super) fn abandon(&mut self, ticket: Ticket) {
-        if let Some(pending) = self.asked.get_mut(&ticket) {
-            *pending = Pending::Abandoned;
-        }
-    }
-
     pub(super) fn resolve(&mut self, pending: Pending, answer: Answer) {
         let waits = pending.waits();
         let done = match (pending, answer) {
@@ -218,6 +213,10 @@ impl Engine {
             }
             (Pending::Replay { conn, .. }, _) => {
                 self.replayed(conn, std::iter::empty());
+                Ok(())
+            }
+            (Pending::Stale { conn }, _) => {
+                self.read_in_vain(conn);
                 Ok(())
             }
             _ => Err(Code::Unavailable.into()),

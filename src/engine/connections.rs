@@ -23,6 +23,8 @@ pub(super) struct Connection {
     pub(super) subscription: Option<Subscription>,
     /// What its subscription was before requests changed it that wait for these records; not all of them may be waited for any more.
     pub(super) subscribed: Vec<(Seq, Option<Subscription>)>,
+    /// Under which ticket messages are being read for its subscription, or for the one before.
+    pub(super) reading: Option<Ticket>,
     /// What the next response repeats.
     pub(super) tag: Option<Box<Tag<'static>>>,
     pub(super) dialect: Dialect,
@@ -51,8 +53,6 @@ pub(super) struct Subscription {
     pub(super) cursor: MessageId,
     /// Whether all before the next message is pushed, so that it needs not be read from the store.
     pub(super) live: bool,
-    /// Under which ticket messages are being read for it.
-    pub(super) reading: Option<Ticket>,
     /// How much of the mailbox's gap was told.
     pub(super) gap_told: u64,
 }
@@ -102,6 +102,7 @@ impl Connections {
             session: None,
             subscription: None,
             subscribed: Vec::new(),
+            reading: None,
             tag: None,
             dialect: Dialect::default(),
             waiting: false,

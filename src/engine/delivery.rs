@@ -43,7 +43,6 @@ impl Engine {
                 session: actor.session,
                 cursor,
                 live: false,
-                reading: None,
                 gap_told: 0,
             });
         }
@@ -60,11 +59,13 @@ impl Engine {
 
     /// Ends the subscription of a connection, if it has one.
     pub(super) fn unsubscribe(&mut self, conn: ConnId) {
-        let subscription = self.connections.get_mut(conn).and_then(|held| held.subscription.take());
-        if let Some(Subscription { user, reading, .. }) = subscription {
-            self.subscribers[user.0 as usize].retain(|other| *other != conn);
-            // What comes of it would be taken for what a later subscription of this connection reads.
-            reading.into_iter().for_each(|ticket| self.abandon(ticket));
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        let Some(subscription) = held.subscription.take() else { return };
+        self.subscribers[subscription.user.0 as usize].retain(|other| *other != conn);
+        // What is read would be taken for what a later subscription of this connection reads. That one waits for it to be over, so that
+        // nobody has the host read more and more by subscribing again and again.
+        if let Some(pending) = held.reading.and_then(|ticket| self.asked.get_mut(&ticket)) {
+            *pending = Pending::Stale { conn };
         }
     }
 
@@ -183,9 +184,9 @@ impl Engine {
         while let Some(held) = self.connections.get_mut(conn)
             && held.outbox().len() <= room
             && held.ending.is_none()
+            && held.reading.is_none()
             && let Some(subscription) = &mut held.subscription
             && !subscription.live
-            && subscription.reading.is_none()
             && !self.journal.failed
         {
             let mailbox = &self.state.user(subscription.user).mailbox;
@@ -206,8 +207,8 @@ impl Engine {
                 Service::Host => {
                     let ask = Ask::ReadMessages { ids: ids.clone(), budget: room };
                     let ticket = self.ask(ask, Pending::Replay { conn, ids });
-                    if let Some(subscription) = self.subscription(conn) {
-                        subscription.reading = Some(ticket);
+                    if let Some(held) = self.connections.get_mut(conn) {
+                        held.reading = Some(ticket);
                     }
                 }
                 Service::Inside => {
@@ -230,10 +231,18 @@ impl Engine {
         }
     }
 
+    /// What was read was for a subscription that is over by now; there may be another.
+    pub(super) fn read_in_vain(&mut self, conn: ConnId) {
+        if let Some(held) = self.connections.get_mut(conn) {
+            held.reading = None;
+            self.replay(conn);
+        }
+    }
+
     fn push_read(&mut self, conn: ConnId, messages: impl Iterator<Item = (MessageId, Vec<u8>)>) {
-        let Some(held) = self.connections.get_mut(conn).filter(|held| held.ending.is_none()) else { return };
-        let Some(subscription) = &mut held.subscription else { return };
-        subscription.reading = None;
+        let Some(held) = self.connections.get_mut(conn) else { return };
+        held.reading = None;
+        let Some(subscription) = held.subscription.as_mut().filter(|_| held.ending.is_none()) else { return };
         let mut newest = subscription.cursor;
         let (gate, durable) = (self.journal.last, self.journal.durable);
         self.connections.with_outbox(conn, |outbox| {
@@ -264,12 +273,12 @@ impl Engine {
     pub(super) fn resubscribe(&mut self) {
         for conn in self.connections.ids() {
             let Some(held) = self.connections.get_mut(conn) else { continue };
+            held.reading = None;
             let Some(subscription) = &mut held.subscription else { continue };
             let session = self.state.session(subscription.session);
             if session.is_some_and(|session| session.user == subscription.user) {
                 subscription.cursor = subscription.cursor.min(self.state.last_message());
                 subscription.live = false;
-                subscription.reading = None;
                 subscription.gap_told = 0;
                 self.replay(conn);
             } else {

@@ -201,3 +201,21 @@ fn an_answer_that_does_not_fit_is_not_taken() {
         assert_eq!(world.engine().answer(now, ticket, fits.clone()), Err(ApiError::UnknownTicket));
     }
 }
+
+/// Who subscribes again and again costs the host one read at a time.
+#[test]
+fn a_connection_has_one_read_at_a_time() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    for text in ["one", "two"] {
+        ask(&mut world, 0, &format!("SEND bob {text}"));
+    }
+    world.say(1, &b"SUBSCRIBE\n".repeat(50));
+    world.say(1, b"SUBSCRIBE 1\n");
+    assert_eq!(world.asked().len(), 1, "{:?}", world.asked());
+    world.settle();
+    let pushed: Vec<String> = world.frames(1).into_iter().filter(|frame| frame.contains("event")).collect();
+    assert_eq!(pushed.len(), 1, "{pushed:?}");
+    assert!(pushed[0].contains("two"), "{pushed:?}");
+    // Nothing that was read for a subscription that is over is left.
+    assert!(ask(&mut world, 0, "SEND bob three").len() == 1 && world.frames(1).last().unwrap().contains("three"));
+}
