@@ -168,6 +168,7 @@ impl Engine {
         self.check_quota(actor.user, sending.size, charge(sending.size, recipients), 0)?;
         self.check_part_room(&bytes, 0)?;
         sending.upload = self.uploads.next_no();
+        self.uploads.set_apart(actor.user, sending.size);
         sending.once = self.once.take();
         let ask = Ask::AppendUpload { upload: sending.upload, offset: 0, bytes };
         self.ask_file(ask, Pending::KeepFile(Box::new(sending)));
@@ -182,20 +183,35 @@ impl Engine {
 
     /// The file was not kept. Whatever the host has of it is not to be relied on.
     pub(super) fn file_failed(&mut self, sending: &Sending) -> Result<(), Failure> {
-        if let Some(key) = &sending.key {
-            self.uploads.remove(key);
-        }
+        self.forget_upload(sending);
         self.ask_file(Ask::DropUpload { upload: sending.upload }, Pending::Abandoned);
         Err(Code::Unavailable.into())
     }
 
+    /// The upload that a file was, or the room that it took without one, is the file's now or nobody's.
+    fn forget_upload(&mut self, sending: &Sending) {
+        match &sending.key {
+            Some(key) => drop(self.uploads.remove(key)),
+            None => self.uploads.take_from_apart(sending.user, sending.size),
+        }
+    }
+
     /// The file's content is durable.
     pub(super) fn file_stored(&mut self, sending: Sending, sha256: [u8; 32]) -> Result<(), Failure> {
-        let kind = sending.kind();
-        let Sending { conn, session, user, to, name, size, key, once, .. } = sending;
-        if let Some(key) = key {
-            self.uploads.remove(&key);
+        let (user, size) = (sending.user, sending.size);
+        self.forget_upload(&sending);
+        let next = self.state.next_message();
+        let done = self.send_stored(sending, sha256);
+        // Whoever has files stored that are refused then must not fill the host's store with them.
+        if self.state.next_message() == next && !self.is_named(&sha256) {
+            self.uploads.set_apart(user, size);
         }
+        done
+    }
+
+    fn send_stored(&mut self, sending: Sending, sha256: [u8; 32]) -> Result<(), Failure> {
+        let kind = sending.kind();
+        let Sending { conn, session, user, to, name, size, once, .. } = sending;
         let held = self.state.session(session).filter(|held| held.user == user);
         held.ok_or(Code::NoSession)?;
         if let Some(response) = once.as_ref().and_then(|once| once.answered(&self.state, self.now)) {
@@ -219,11 +235,15 @@ impl Engine {
 
     /// Where the engine itself keeps files, a journal has to bring their contents back.
     fn journal_content(&mut self, sha256: [u8; 32]) {
-        let journalled = self.state.files().any(|(_, file)| file.sha256 == sha256);
-        if self.config.files == Service::Inside && self.config.persistence && !journalled {
+        if self.config.files == Service::Inside && self.config.persistence && !self.is_named(&sha256) {
             let bytes = self.memory_files.get(&sha256).expect("it was stored a moment ago").clone();
             self.commit(&Record::FileKept { sha256, bytes: &bytes });
         }
+    }
+
+    /// Whether a message has this content.
+    fn is_named(&self, sha256: &[u8; 32]) -> bool {
+        self.state.files().any(|(_, file)| file.sha256 == *sha256)
     }
 
     pub(super) fn get_file(
@@ -294,6 +314,7 @@ impl Engine {
     /// Drops all uploads: they may be of users that are not there any more.
     pub(super) fn drop_uploads(&mut self) {
         self.parts_asked = 0;
+        self.uploads.forget_apart();
         for key in self.uploads.keys() {
             self.drop_upload(&key);
         }
@@ -331,7 +352,8 @@ impl Engine {
         }
     }
 
-    /// SHA-256 of every content that a message names, some of them more than once. What a host has besides is of no use.
+    /// SHA-256 of every content that a message names, some of them more than once. What a host has besides at its start, before the first
+    /// connection, is of no use. Later, a content that no message names yet may be about to be sent.
     pub fn file_digests(&self) -> impl Iterator<Item = [u8; 32]> {
         self.state.files().map(|(_, file)| file.sha256)
     }

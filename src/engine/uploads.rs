@@ -30,6 +30,9 @@ pub(super) struct Upload {
 pub(super) struct Uploads {
     held: BTreeMap<Key, Upload>,
     by_use: BTreeSet<(Time, Key)>,
+    /// Bytes of users' files that are no upload and belong to no message: on their way with the request that brought them, or kept for a
+    /// request that was refused then. The host has no use for those, but does not know it before its next start.
+    apart: BTreeMap<UserNo, u64>,
     last_no: u64,
 }
 
@@ -73,12 +76,33 @@ impl Uploads {
         Some(upload)
     }
 
-    /// How many uploads a user has, and how many bytes, those on their way included.
+    /// A user's file takes room that no upload and no message tells of.
+    pub(super) fn set_apart(&mut self, user: UserNo, size: u64) {
+        *self.apart.entry(user).or_default() += size;
+    }
+
+    /// It does so no longer.
+    pub(super) fn take_from_apart(&mut self, user: UserNo, size: u64) {
+        if let Some(apart) = self.apart.get_mut(&user) {
+            *apart -= size;
+            if *apart == 0 {
+                self.apart.remove(&user);
+            }
+        }
+    }
+
+    /// What is apart is forgotten: it may be of users that are not there any more.
+    pub(super) fn forget_apart(&mut self) {
+        self.apart.clear();
+    }
+
+    /// How many uploads a user has, and how many bytes in them and apart, those on their way included.
     pub(super) fn of(&self, user: UserNo) -> (usize, u64) {
         let from = (user, Box::default());
         let own = self.held.range(from..).take_while(|((owner, _), _)| *owner == user);
         let size = |upload: &Upload| upload.size.max(upload.coming);
-        own.fold((0, 0), |(count, bytes), (_, upload)| (count + 1, bytes + size(upload)))
+        let apart = self.apart.get(&user).copied().unwrap_or(0);
+        own.fold((0, apart), |(count, bytes), (_, upload)| (count + 1, bytes + size(upload)))
     }
 
     /// All of them.

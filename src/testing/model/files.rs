@@ -132,9 +132,16 @@ impl Model {
                     self.uploads.remove(&key);
                 }
             }
-            Pending::KeepFile(Sending { upload: Some(key), .. })
-            | Pending::StoreFile(Sending { upload: Some(key), .. }) => drop(self.uploads.remove(&key)),
+            Pending::KeepFile(sending) | Pending::StoreFile(sending) => self.forget_upload(&sending),
             _ => {}
+        }
+    }
+
+    /// A file is not on its way any more.
+    fn forget_upload(&mut self, sending: &Sending) {
+        match &sending.upload {
+            Some(key) => drop(self.uploads.remove(key)),
+            None => *self.apart.entry(sending.actor.1).or_default() -= sending.bytes.len(),
         }
     }
 
@@ -168,6 +175,9 @@ impl Model {
             let held = self.uploads.get_mut(key).expect("it was there a moment ago");
             (held.busy, held.used) = (true, asked.from.now);
         }
+        if upload.is_none() {
+            *self.apart.entry(me).or_default() += size;
+        }
         let (name, once) = (name.to_owned(), once.map(str::to_owned));
         let sending = Sending { actor, to, name, bytes, upload, once };
         match asked.config.files {
@@ -179,11 +189,19 @@ impl Model {
 
     /// A file's content is kept. What allows it to be sent is looked at again, for time has passed.
     pub(super) fn stored(&mut self, config: &Config, now: Time, sending: Sending) -> Result<Reply, Code> {
-        let Sending { actor, to, name, bytes, upload, once } = sending;
-        let (session, me) = actor;
-        if let Some(key) = upload {
-            self.uploads.remove(&key);
+        self.forget_upload(&sending);
+        let (me, bytes) = (sending.actor.1, sending.bytes.clone());
+        let reply = self.send_stored(config, now, sending);
+        // What was stored and not sent counts until the server starts again.
+        if !self.messages.values().any(|held| held.content.as_ref() == Some(&bytes)) {
+            *self.apart.entry(me).or_default() += bytes.len();
         }
+        reply
+    }
+
+    fn send_stored(&mut self, config: &Config, now: Time, sending: Sending) -> Result<Reply, Code> {
+        let Sending { actor, to, name, bytes, once, .. } = sending;
+        let (session, me) = actor;
         if !self.sessions.contains_key(&session) {
             return Err(Code::NoSession);
         }
@@ -249,7 +267,8 @@ impl Model {
         let sent = own.filter_map(|held| Some(charge(held.content.as_ref()?.len(), held.to.len())));
         let uploads = self.uploads.iter().filter(|((of, name), _)| *of == user && in_place_of != Some(name));
         let uploads = uploads.map(|(_, upload)| upload.bytes.len().max(upload.coming));
-        let all = sent.chain(uploads).sum::<usize>() + charged;
+        let apart = self.apart.get(&user).copied();
+        let all = sent.chain(uploads).chain(apart).sum::<usize>() + charged;
         if size as u64 > config.limits.file_size || all as u64 > config.limits.user_files {
             return Err(Code::QuotaExceeded);
         }

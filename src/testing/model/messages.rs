@@ -172,6 +172,7 @@ impl Model {
     /// The server starts again from all that was ever recorded.
     pub(in crate::testing) fn restart(&mut self, config: &Config) {
         self.uploads.clear();
+        self.apart.clear();
         self.messages.values_mut().for_each(|held| held.forgotten = false);
         self.released.clear();
         for id in self.messages.keys().copied().collect::<Vec<_>>() {

@@ -41,6 +41,8 @@ pub(super) struct Model {
     /// Messages that no mailbox holds, in the order they are forgotten where there is little room for them.
     released: Vec<u64>,
     uploads: BTreeMap<Key, Upload>,
+    /// Bytes of files that take room but are no upload and no message's: with a request that is worked on, or kept in vain. By user.
+    apart: BTreeMap<usize, usize>,
     /// What requests with a dedupe key were answered, and when.
     answers: Vec<Answered>,
     /// The last number given to a session or a group, none of them twice.
