@@ -22,9 +22,11 @@ pub struct Config {
     pub persistence: bool,
     /// Who hashes and verifies passwords: some 20 ms of work and 19 MiB each.
     pub passwords: Service,
-    /// Who keeps the bodies of messages. A host is given them with the journal, and so needs [`persistence`](Self::persistence).
+    /// Who keeps the bodies of messages. A host is given them with the journal, and so needs [`persistence`](Self::persistence). A journal
+    /// that an engine has kept bodies in cannot go on with a host that keeps them: that one was never given those.
     pub messages: Service,
-    /// Who keeps the contents of files. The engine itself keeps them in memory, and if there is a journal, in that too.
+    /// Who keeps the contents of files. The engine itself keeps them in memory, and if there is a journal, in that too; the same holds for
+    /// a change to the host.
     pub files: Service,
 }
 
@@ -66,7 +68,7 @@ pub struct Limits {
     pub input_buffer: usize,
     /// Bytes waiting to be sent on a connection, beyond which it takes no further request and is pushed no event.
     pub output_buffer: usize,
-    /// Bytes waiting to be sent on all connections together, beyond which a request with a large answer is answered `busy`.
+    /// Bytes waiting to be sent on all connections together, those gathered for an answer of the classic dialect included, beyond which a request with a large answer is answered `busy`.
     pub output_total: usize,
     /// Unconfirmed messages of a user.
     pub mailbox_messages: usize,

@@ -49,11 +49,9 @@ impl Engine {
     pub(super) fn capture(&mut self, conn: ConnId, kind: Option<Kind>, write: impl FnOnce(&mut Vec<u8>)) {
         let mut response = Vec::new();
         write(&mut response);
-        if let Some(held) = self.connections.get_mut(conn) {
-            held.dialect.answered(kind, response);
-            if held.dialect.waits() {
-                self.look_at(conn, self.now.after(CONTENT));
-            }
+        self.connections.answer_dialect(conn, kind, response);
+        if self.connections.get(conn).is_some_and(|held| held.dialect.waits()) {
+            self.look_at(conn, self.now.after(CONTENT));
         }
         self.answer_classic(conn);
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     state::{MessageId, SessionNo, UserNo},
     time::Time,
-    wire::{Dialect, LineDecoder, Tag},
+    wire::{Dialect, Kind, LineDecoder, Tag},
 };
 
 /// One of them.
@@ -73,7 +73,7 @@ impl Connection {
 pub(super) struct Connections {
     slots: Vec<Slot>,
     free: Vec<u32>,
-    /// Bytes that wait to be sent on all of them.
+    /// Bytes that wait to be sent on all of them, or that their dialects gather.
     unsent: usize,
 }
 
@@ -126,11 +126,11 @@ impl Connections {
             self.free.push(at as u32);
         }
         let connection = slot.connection.take()?;
-        self.unsent -= connection.outbox.len();
+        self.unsent -= connection.outbox.len() + connection.dialect.held();
         Some(connection)
     }
 
-    /// Bytes that wait to be sent on all connections.
+    /// Bytes that wait to be sent on all connections, or are gathered for an answer.
     pub(super) fn unsent(&self) -> usize {
         self.unsent
     }
@@ -147,6 +147,16 @@ impl Connections {
         let after = outbox.len();
         self.unsent = self.unsent - before + after;
         Some(result)
+    }
+
+    /// Has a connection's dialect take a response, so that what it gathers is counted.
+    pub(super) fn answer_dialect(&mut self, conn: ConnId, kind: Option<Kind>, response: Vec<u8>) {
+        if let Some(held) = self.get_mut(conn) {
+            let before = held.dialect.held();
+            held.dialect.answered(kind, response);
+            let after = held.dialect.held();
+            self.unsent = self.unsent - before + after;
+        }
     }
 
     pub(super) fn get(&self, conn: ConnId) -> Option<&Connection> {

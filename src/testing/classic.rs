@@ -272,7 +272,7 @@ impl Inbox {
     fn answered(&mut self, response: Value) -> Next {
         let reading = self.unread.is_some() && !self.confirming;
         match response["code"].as_str() {
-            Some(code) if !reading || code == "unavailable" => {
+            Some(code) if !reading || !["no_such_file", "bad_parameters"].contains(&code) => {
                 return failed(Kind::Inbox, Code::from_word(code).expect("it is one of the codes"));
             }
             _ => {}

@@ -137,10 +137,17 @@ impl Inbox {
         format!("{name} {}{params}", self.session).into_bytes().into()
     }
 
+    /// Bytes of texts and of contents in base64 that it has gathered.
+    pub(super) fn held(&self) -> usize {
+        let content = |item: &Item| item.file.as_ref()?.filecontent.as_ref().map(String::len);
+        self.text_bytes + self.items.iter().filter_map(content).sum::<usize>()
+    }
+
     /// Takes the response to the canonical request that came out last.
     pub(super) fn answered(&mut self, response: &[u8], code: Option<Code>) -> Next {
         match (&self.stage, code) {
-            (Stage::File(_), Some(code)) if code != Code::Unavailable => self.next_file(),
+            // Others would be answered otherwise at another time: nothing is confirmed then.
+            (Stage::File(_), Some(Code::NoSuchFile | Code::BadParameters)) => self.next_file(),
             (_, Some(code)) => Next::Failed(code),
             (Stage::Whoami, None) => {
                 self.me = parsed::<Whoami>(response).user;

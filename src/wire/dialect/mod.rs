@@ -21,7 +21,7 @@ mod inbox;
 mod request;
 mod response;
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, fmt};
 
 use zeroize::Zeroizing;
 
@@ -34,12 +34,19 @@ pub(crate) use response::error;
 pub type CanonicalLine = Zeroizing<Vec<u8>>;
 
 /// The one response to a classic request.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct ClassicAnswer {
     /// The request, if its name was known.
     pub kind: Option<Kind>,
     /// The response, its end included.
     pub frame: Vec<u8>,
+}
+
+/// Without its bytes: they may tell a session.
+impl fmt::Debug for ClassicAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClassicAnswer({:?}, {} bytes)", self.kind, self.frame.len())
+    }
 }
 
 /// What a connection speaks, and how far its classic request is, if it speaks classic.
@@ -148,6 +155,19 @@ impl Dialect {
     #[must_use]
     pub fn waits(&self) -> bool {
         matches!(&self.0, Spoken::Classic(classic) if matches!(classic.block, Block::Due(..)))
+    }
+
+    /// Bytes of messages and files that it has gathered for an answer that is not whole yet. They come and go with
+    /// [`answered`](Self::answered).
+    #[must_use]
+    pub fn held(&self) -> usize {
+        match &self.0 {
+            Spoken::Classic(classic) => match &classic.doing {
+                Doing::Inbox(inbox) => inbox.held(),
+                _ => 0,
+            },
+            _ => 0,
+        }
     }
 
     /// The content that a request was held back for does not come: it is answered without.

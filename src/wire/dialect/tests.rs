@@ -265,10 +265,12 @@ fn a_file_that_is_answered_wrongly_is_told_of_without_its_content() {
         assert_eq!(answer.contains(r#""filecontent":null"#), !whole, "{said}: {answer}");
     }
     // A server that cannot read for now has all asked for again later.
-    let unavailable = r#"{"status":"ERROR","data":"file tidak terkirim","code":"unavailable"}"#;
-    let server = [("WHOAMI", ME), ("INBOX", &*page), ("GET_FILE f1 0 49152", unavailable)];
-    let answer = play(&mut classic(), "inbox", &server).unwrap();
-    assert!(answer.contains(r#""code":"unavailable""#), "{answer}");
+    for code in ["unavailable", "busy"] {
+        let failed = format!(r#"{{"status":"ERROR","data":"file tidak terkirim","code":"{code}"}}"#);
+        let server = [("WHOAMI", ME), ("INBOX", &*page), ("GET_FILE f1 0 49152", &*failed)];
+        let answer = play(&mut classic(), "inbox", &server).unwrap();
+        assert!(answer.contains(&format!(r#""code":"{code}""#)), "{answer}");
+    }
 }
 
 #[test]
