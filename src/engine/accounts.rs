@@ -24,7 +24,7 @@ pub(super) struct Registering {
     user: Box<str>,
     country: Box<str>,
     name: Box<str>,
-    subjects: Vec<Subject>,
+    pub(super) subjects: Vec<Subject>,
 }
 
 impl Engine {
@@ -55,7 +55,8 @@ impl Engine {
             subjects,
         };
         let salt = self.random_bytes();
-        self.ask_password(Ask::HashPassword { password, salt }, Pending::Register(registering))
+        self.ask_password(Ask::HashPassword { password, salt }, Pending::Register(registering));
+        Ok(())
     }
 
     pub(super) fn registered(&mut self, registering: &Registering, hash: &str) -> Result<(), Failure> {
@@ -93,7 +94,8 @@ impl Engine {
         let hash = user.map_or(NOBODY, |user| &self.state.user(user).password_hash).to_owned();
         let password = password.unwrap_or_else(Password::placeholder);
         let then = Pending::Auth { conn, user, hash: hash.clone(), subjects };
-        self.ask_password(Ask::VerifyPassword { password, hash }, then)
+        self.ask_password(Ask::VerifyPassword { password, hash }, then);
+        Ok(())
     }
 
     pub(super) fn authenticated(
@@ -153,7 +155,8 @@ impl Engine {
         self.attempt(actor.conn, &subjects)?;
         let Some(password) = Password::new(old) else { return Err(Code::BadCredentials.into()) };
         let then = Pending::VerifyOld { conn: actor.conn, session: actor.session, new, subjects };
-        self.ask_password(Ask::VerifyPassword { password, hash }, then)
+        self.ask_password(Ask::VerifyPassword { password, hash }, then);
+        Ok(())
     }
 
     pub(super) fn old_password_verified(
@@ -170,7 +173,9 @@ impl Engine {
         }
         self.throttle.succeeded(subjects);
         let salt = self.random_bytes();
-        self.ask_password(Ask::HashPassword { password: new, salt }, Pending::HashNew { conn, session })
+        // The place in the queue that the old password had is free again.
+        self.ask_password(Ask::HashPassword { password: new, salt }, Pending::HashNew { conn, session });
+        Ok(())
     }
 
     pub(super) fn new_password_hashed(
@@ -249,7 +254,9 @@ impl Engine {
         counted.then(|| Subject::peer(address))
     }
 
+    /// Counts an attempt, if there is a place in the queue for its password: who is told to come back later has not tried yet.
     fn attempt(&mut self, conn: ConnId, subjects: &[Subject]) -> Result<(), Failure> {
+        self.check_password_room()?;
         self.throttle.attempt(self.now, subjects).map_err(|retry_after| {
             self.outputs.push_back(Due::Throttled(conn));
             Failure::throttled(retry_after)

@@ -123,16 +123,18 @@ impl Engine {
         Ok(())
     }
 
-    /// Has a password hashed or verified.
-    pub(super) fn ask_password(&mut self, ask: Ask, then: Pending) -> Result<(), Failure> {
+    /// A password needs a place in the host's queue.
+    pub(super) fn check_password_room(&self) -> Result<(), Failure> {
+        let full = self.passwords_asked >= self.config.limits.password_queue;
+        if full && self.config.passwords == Service::Host { Err(Code::Busy.into()) } else { Ok(()) }
+    }
+
+    /// Has a password hashed or verified, for which there is room.
+    pub(super) fn ask_password(&mut self, ask: Ask, then: Pending) {
         match self.config.passwords {
-            Service::Host if self.passwords_asked >= self.config.limits.password_queue => {
-                Err(Code::Busy.into())
-            }
             Service::Host => {
                 self.passwords_asked += 1;
                 self.ask(ask, then);
-                Ok(())
             }
             Service::Inside => {
                 let answer = match ask {
@@ -145,7 +147,6 @@ impl Engine {
                     _ => unreachable!("that is not about a password"),
                 };
                 self.resolve(then, answer);
-                Ok(())
             }
         }
     }
@@ -218,6 +219,16 @@ impl Engine {
             (Pending::Stale { conn }, _) => {
                 self.read_in_vain(conn);
                 Ok(())
+            }
+            // No password was looked at: that was no attempt.
+            (
+                Pending::Register(Registering { subjects, .. })
+                | Pending::Auth { subjects, .. }
+                | Pending::VerifyOld { subjects, .. },
+                _,
+            ) => {
+                self.throttle.take_back(&subjects);
+                Err(Code::Unavailable.into())
             }
             _ => Err(Code::Unavailable.into()),
         };

@@ -68,14 +68,17 @@ impl Throttle {
 
     /// Takes an attempt back: it succeeded. The account's earlier failures are forgiven too.
     pub(super) fn succeeded(&mut self, subjects: &[Subject]) {
+        self.take_back(subjects);
+        for account in subjects.iter().filter(|subject| matches!(subject, Subject::Account(_))) {
+            self.full_at.remove(account);
+        }
+    }
+
+    /// Takes an attempt back: it could not be made.
+    pub(super) fn take_back(&mut self, subjects: &[Subject]) {
         for subject in subjects {
-            match subject {
-                Subject::Account(_) => drop(self.full_at.remove(subject)),
-                Subject::Peer(_) => {
-                    if let Some(full_at) = self.full_at.get_mut(subject) {
-                        full_at.0 -= subject.rate().1.min(full_at.0);
-                    }
-                }
+            if let Some(full_at) = self.full_at.get_mut(subject) {
+                full_at.0 -= subject.rate().1.min(full_at.0);
             }
         }
     }
