@@ -81,7 +81,8 @@ pub const MAX_FILENAME: usize = 255;
 /// Whether a name is a file's plain name (protocol, section 4): 1 to 255 bytes without a separator or a control character, and neither
 /// `.` nor `..`.
 ///
-/// What passes still names whatever its sender chose: look before you write to a path made of it.
+/// What passes still names whatever its sender chose, and may hold marks that turn the direction of what is shown: look before you
+/// write to a path made of it or show it.
 ///
 /// ```
 /// use obrolan::names::is_filename;

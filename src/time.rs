@@ -15,10 +15,10 @@ use std::fmt;
 )]
 pub struct Time(pub u64);
 
-/// The last instant of the year 9999, where four digits for the year end.
-const LAST: u64 = 253_402_300_799_999;
-
 impl Time {
+    /// The last instant of the year 9999, where four digits for the year end. To the engine, no time is later.
+    pub const LAST: Time = Time(253_402_300_799_999);
+
     /// The point `ms` milliseconds later; stays at the end of time instead of wrapping.
     #[must_use]
     pub const fn after(self, ms: u64) -> Time {
@@ -58,7 +58,7 @@ impl Time {
 
     /// The 24 bytes of [`Display`](fmt::Display), without the formatting machinery: every message carries one.
     pub(crate) fn rfc3339(self) -> [u8; 24] {
-        let ms = self.0.min(LAST);
+        let ms = self.0.min(Self::LAST.0);
         let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
         let (year, month, day) = civil(days);
         let mut text = *b"0000-00-00T00:00:00.000Z";
@@ -118,11 +118,11 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (1_709_251_199_001, "2024-02-29T23:59:59.001Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
-            (LAST, "9999-12-31T23:59:59.999Z"),
+            (Time::LAST.0, "9999-12-31T23:59:59.999Z"),
             (u64::MAX, "9999-12-31T23:59:59.999Z"),
         ] {
             assert_eq!(Time(ms).to_string(), text);
-            assert_eq!(Time::parse(text), Some(Time(ms.min(LAST))));
+            assert_eq!(Time::parse(text), Some(Time(ms).min(Time::LAST)));
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn what_is_written_reads_back(ms in 0..=LAST) {
+        fn what_is_written_reads_back(ms in 0..=Time::LAST.0) {
             proptest::prop_assert_eq!(Time::parse(&Time(ms).to_string()), Some(Time(ms)));
         }
     }

@@ -60,7 +60,7 @@ impl Engine {
         }
         // The last line was taken: its bytes are not unfinished ones, and its room is not held while its request is worked on.
         lines.forget_given_out();
-        if self.unfinished + lines.held() > self.config.limits.input_buffer {
+        if self.unfinished + self.parts_asked + lines.held() > self.config.limits.input_buffer {
             lines.drop_line();
             self.refuse(conn, None, Code::Busy);
         }

@@ -75,7 +75,8 @@ pub struct Received {
 }
 
 /// What the host has to do. Drained with [`Engine::poll_output`](super::Engine::poll_output).
-#[derive(Debug)]
+///
+/// Its Debug form, that of an [`Ask`] and that of an [`Answer`] are for logs: they tell sizes where there are contents, and no secrets.
 #[non_exhaustive]
 pub enum Output<'a> {
     /// Write a record to the journal. When it is durable, say so with [`Engine::persisted`](super::Engine::persisted).
@@ -143,7 +144,7 @@ pub enum CloseReason {
 }
 
 /// Work that is slow or large.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ask {
     /// Hash a password with [`passwords::hash`](crate::passwords::hash). Answered by [`Answer::PasswordHash`].
@@ -216,7 +217,7 @@ pub enum Ask {
 }
 
 /// The work of an [`Ask`], done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Answer {
     /// The PHC string of a password.
@@ -331,4 +332,9 @@ pub enum ApiError {
         /// What was told to be durable.
         durable: u64,
     },
+    /// An engine to be restored from that was used, or keeps other things itself than this one.
+    #[error(
+        "restore is for an engine fresh from its recovery, with the same `messages` and `files`; recover it anew and do nothing else with it"
+    )]
+    NotRecovered,
 }

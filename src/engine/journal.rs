@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{ApiError, ConnId, Due, Engine, MessageRef, Seq, outbox::Content};
+use super::{ApiError, Ask, ConnId, Due, Engine, MessageRef, Seq, outbox::Content};
 use crate::{
     state::{MessageId, Record},
     time::Time,
@@ -68,7 +68,8 @@ impl Engine {
         Ok(())
     }
 
-    /// The record `from` and all after it could not be made durable, and will not be.
+    /// The record `from` and all after it could not be made durable, and will not be. All records before it are taken to be durable: if
+    /// they may not be, name the first that may not.
     ///
     /// What was answered in reliance on them becomes `unavailable`, and so is every request until
     /// [`restore`](Self::restore): nothing was changed (protocol, section 6).
@@ -83,9 +84,21 @@ impl Engine {
         self.journal.last = self.journal.durable;
         self.journal.failed = true;
         self.journal.held.clear();
-        self.outputs
-            .retain(|due| !matches!(due, Due::Persist { .. } | Due::Registered(..) | Due::LoggedIn(..)));
+        // What has not come out yet needs not be done: it may be about records that the host was never given.
+        let mut never_asked = vec![];
+        self.outputs.retain(|due| match due {
+            Due::Persist { .. } | Due::Registered(..) | Due::LoggedIn(..) => false,
+            Due::Ask(_, Ask::DropUpload { .. }) => true,
+            Due::Ask(ticket, _) => {
+                never_asked.push(*ticket);
+                false
+            }
+            _ => true,
+        });
         self.abandon_asks();
+        for ticket in never_asked {
+            self.asked.remove(&ticket);
+        }
         self.journal.records.clear();
         self.journal.records_start = 0;
         for conn in self.connections.ids() {
@@ -117,7 +130,8 @@ impl Engine {
     /// store. Connections stay; a session that was not durable is gone.
     ///
     /// # Errors
-    /// The store has not failed, or the recovery lacks records that are durable. The engine is as it was.
+    /// The store has not failed, the recovery lacks records that are durable, or this is no engine as it comes out of a recovery with the same
+    /// `messages` and `files`. The engine is as it was.
     pub fn restore(&mut self, now: Time, recovered: Engine) -> Result<(), ApiError> {
         self.advance(now);
         if !self.journal.failed {
@@ -126,6 +140,12 @@ impl Engine {
         let (durable, found) = (self.journal.durable.0, recovered.journal.last.0);
         if found < durable {
             return Err(ApiError::RecoveredTooLittle { found, durable });
+        }
+        let same =
+            recovered.config.messages == self.config.messages && recovered.config.files == self.config.files;
+        let unused = recovered.journal.durable == recovered.journal.last && recovered.outputs.is_empty();
+        if !same || !unused {
+            return Err(ApiError::NotRecovered);
         }
         // The maps of the state hash with the key it was made with.
         self.hash_key = recovered.hash_key;

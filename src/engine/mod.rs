@@ -20,6 +20,7 @@ mod outbox;
 mod realms;
 mod recovery;
 mod sessions;
+mod shown;
 mod throttle;
 mod uploads;
 
@@ -44,7 +45,7 @@ use crate::{
     wire::Object,
 };
 use asks::Pending;
-use connections::Connections;
+use connections::{Connection, Connections};
 use journal::Journal;
 use memory::MemoryMessages;
 pub(crate) use memory_files::MemoryFiles;
@@ -271,7 +272,9 @@ impl Engine {
         self.advance(now);
         self.stopping = true;
         for conn in self.connections.ids() {
-            if self.connections.get(conn).is_some_and(|held| held.subscription.is_some()) {
+            // Nothing follows the last answer of a connection that ends.
+            let told = |held: &Connection| held.subscription.is_some() && held.ending.is_none();
+            if self.connections.get(conn).is_some_and(told) {
                 self.push_event(conn, |out| Object::begin(out).text("event", "closing").end_frame());
             }
             self.end(conn, CloseReason::Stopping);
@@ -290,8 +293,9 @@ impl Engine {
         self.state.user_count()
     }
 
+    /// Time only goes forward, and not so far that what is due some time after now would be due now.
     fn advance(&mut self, now: Time) {
-        self.now = self.now.max(now);
+        self.now = self.now.max(now.min(Time::LAST));
     }
 
     fn random_bytes(&mut self) -> [u8; 16] {

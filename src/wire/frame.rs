@@ -1,17 +1,29 @@
 //! Where a line or a response ends in the stream (protocol, section 1).
 
+use std::fmt;
+
 use memchr::{memchr, memmem};
 
 /// The four bytes that end every response and event.
 pub const END: &[u8; 4] = b"\r\n\r\n";
 
 /// What [`LineDecoder::next`] found.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub enum Frame<'a> {
     /// A line without its line end, never empty.
     Line(&'a [u8]),
     /// A line over the limit. Told once for it, as soon as it is over; its bytes are dropped up to its LF.
     TooLong,
+}
+
+/// Without the line: it may hold a password.
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Frame::Line(line) => write!(f, "Line({} bytes)", line.len()),
+            Frame::TooLong => f.write_str("TooLong"),
+        }
+    }
 }
 
 /// Takes lines off a stream that arrives in pieces.
@@ -26,13 +38,20 @@ pub enum Frame<'a> {
 /// input = b"IT\n";
 /// assert_eq!(lines.next(&mut input, 100), Some(Frame::Line(b"QUIT")));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct LineDecoder {
     held: Vec<u8>,
     state: State,
 }
 
-#[derive(Debug, Default, PartialEq)]
+/// Without what it holds: that may be a part of a password.
+impl fmt::Debug for LineDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LineDecoder({} bytes)", self.held())
+    }
+}
+
+#[derive(Default, PartialEq)]
 enum State {
     #[default]
     Keeping,
@@ -153,7 +172,6 @@ pub struct FrameTooLong {
 /// frames.push(b"\n");
 /// assert_eq!(frames.next(), Ok(Some(&b"{\"status\":\"OK\"}"[..])));
 /// ```
-#[derive(Debug)]
 pub struct FrameDecoder {
     held: Vec<u8>,
     /// What was given out already, at the front.
@@ -161,6 +179,13 @@ pub struct FrameDecoder {
     /// Up to where no end was found, so that no byte is searched twice.
     searched: usize,
     limit: usize,
+}
+
+/// Without what it holds: that may tell a session.
+impl fmt::Debug for FrameDecoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameDecoder({} bytes)", self.held.len() - self.start)
+    }
 }
 
 impl FrameDecoder {
@@ -187,7 +212,7 @@ impl FrameDecoder {
         let found = memmem::find(&self.held[self.searched..], END).map(|at| self.searched + at);
         // Without an end, the last bytes may be the beginning of one.
         let end = found.unwrap_or(self.held.len().saturating_sub(END.len() - 1));
-        if end > self.start + self.limit {
+        if end.saturating_sub(self.start) > self.limit {
             return Err(FrameTooLong { limit: self.limit });
         }
         let Some(end) = found else {
@@ -290,5 +315,27 @@ mod tests {
             }
             prop_assert_eq!(out, frames);
         }
+    }
+
+    #[test]
+    fn frames_may_be_without_limit() {
+        let mut frames = FrameDecoder::new(usize::MAX);
+        frames.push(b"{}\r\n\r\n[]\r\n\r\n");
+        assert_eq!(frames.next(), Ok(Some(&b"{}"[..])));
+        assert_eq!(frames.next(), Ok(Some(&b"[]"[..])));
+        assert_eq!(frames.next(), Ok(None));
+    }
+
+    #[test]
+    fn what_is_shown_is_no_byte_of_a_stream() {
+        let mut lines = LineDecoder::default();
+        let mut input = &b"AUTH ann secret\nAUTH bob sec"[..];
+        assert_eq!(format!("{:?}", lines.next(&mut input, 100)), "Some(Line(15 bytes))");
+        assert_eq!(lines.next(&mut input, 100), None);
+        assert_eq!(format!("{lines:?}"), "LineDecoder(12 bytes)");
+        let mut frames = FrameDecoder::new(100);
+        frames.push(b"{}\r\n\r\n[]");
+        frames.next().unwrap();
+        assert_eq!(format!("{frames:?}"), "FrameDecoder(2 bytes)");
     }
 }

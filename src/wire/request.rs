@@ -1,5 +1,7 @@
 //! A line of text as a typed request, and back.
 
+use std::fmt;
+
 use super::{Code, Kind, Object, SessionParam, Shape};
 use crate::secret::SessionId;
 
@@ -38,19 +40,27 @@ pub enum Request<'a> {
 }
 
 /// Names the request alone: its parameters may be secrets.
-impl std::fmt::Debug for Request<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({})", self.kind().spec().name)
     }
 }
 
 /// A request line taken apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Line<'a> {
     /// The session the line names; whether it lives is not looked at here.
     pub session: Option<&'a str>,
     /// The request.
     pub request: Request<'a>,
+}
+
+/// Without the session's id: who knows it is logged in.
+impl fmt::Debug for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let session = if self.session.is_some() { " with a session" } else { "" };
+        write!(f, "Line({}{session})", self.request.kind().spec().name)
+    }
 }
 
 /// A line that is no request.

@@ -296,6 +296,12 @@ fn a_recovery_that_lacks_what_is_durable_is_not_taken() {
     let short = world.recover(Seq(durable.0 - 1), None).unwrap();
     let error = ApiError::RecoveredTooLittle { found: durable.0 - 1, durable: durable.0 };
     assert_eq!(world.engine().restore(now, short), Err(error));
+    let mut used = world.recover(durable, None).unwrap();
+    used.handle_timeout(now.after(2 * Limits::default().session_idle));
+    assert_eq!(world.engine().restore(now, used), Err(ApiError::NotRecovered), "a session has ended there");
+    let other = Config { messages: Service::Inside, ..Config::default() };
+    let other = Engine::recover(other, [2; 32]).unwrap().start(now).unwrap();
+    assert!(world.engine().restore(now, other).is_err());
     assert_eq!(world.engine().persisted(now, Seq(durable.0 + 1)), Err(ApiError::StoreFailed));
     world.settle();
     assert!(ask(&mut world, 0, "WHOAMI").last().unwrap().contains("ann"));

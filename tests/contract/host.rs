@@ -1,8 +1,9 @@
 //! What a host is told, when, and what it is told where it is mistaken.
 
 use obrolan::{
-    Answer, ApiError, Ask, Closed, Limits, Peer, Time,
+    Answer, ApiError, Ask, Closed, Limits, Output, Peer, Seq, Time,
     testing::{Happened, Work, World},
+    wire::Line,
 };
 
 use crate::cases::{ask, world};
@@ -217,5 +218,160 @@ fn a_connection_has_one_read_at_a_time() {
     assert_eq!(pushed.len(), 1, "{pushed:?}");
     assert!(pushed[0].contains("two"), "{pushed:?}");
     // Nothing that was read for a subscription that is over is left.
-    assert!(ask(&mut world, 0, "SEND bob three").len() == 1 && world.frames(1).last().unwrap().contains("three"));
+    assert!(
+        ask(&mut world, 0, "SEND bob three").len() == 1 && world.frames(1).last().unwrap().contains("three")
+    );
+}
+
+/// What was stored for a request that is refused in the end takes room, and is counted until the host has a chance to find it.
+#[test]
+fn what_is_stored_in_vain_counts_against_the_quota() {
+    let mut world = world(&["ann", "ann2"], Limits { user_files: 20_000, ..Limits::default() });
+    let other = world.connect(Peer::Local).unwrap();
+    ask(&mut world, other, "AUTH ann secret");
+    for line in ["ADD_GROUP g", "JOIN_GROUP g"] {
+        ask(&mut world, 1, line);
+        ask(&mut world, 0, line);
+    }
+    let send = |c: char| format!("SEND_GROUP_FILE g a.txt {}", c.to_string().repeat(16_000));
+    world.say(0, format!("{}\n", send('A')).as_bytes());
+    world.answer(0, Work::Done);
+    assert!(matches!(world.asked()[0].1, Ask::FinishUpload { .. }), "{:?}", world.asked());
+    world.say(other, b"LEAVE_GROUP g\n");
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("not_member"), "{:?}", world.frames(0).last());
+    ask(&mut world, 0, "JOIN_GROUP g");
+    let answer = ask(&mut world, 0, &send('B'));
+    assert!(
+        answer[0].contains("quota_exceeded"),
+        "12,000 bytes and as many are more than 20,000: {answer:?}"
+    );
+}
+
+/// The same while they are on their way, over however many connections.
+#[test]
+fn files_on_their_way_count_against_the_quota() {
+    let mut world = world(&["ann", "bob"], Limits { user_files: 20_000, ..Limits::default() });
+    let other = world.connect(Peer::Local).unwrap();
+    ask(&mut world, other, "AUTH ann secret");
+    let send = |c: char| format!("SEND_FILE bob a.txt {}\n", c.to_string().repeat(16_000));
+    world.say(0, send('A').as_bytes());
+    world.say(other, send('B').as_bytes());
+    world.settle();
+    assert!(world.frames(0).last().unwrap().contains("\"OK\""));
+    assert!(world.frames(other).last().unwrap().contains("quota_exceeded"));
+    assert!(ask(&mut world, other, send('B').trim_end())[0].contains("quota_exceeded"));
+}
+
+/// Its parts are with the dialect until the last has come.
+#[test]
+fn what_a_classic_answer_is_made_of_is_counted_with_what_waits_to_be_sent() {
+    let mut world = world(&["ann", "bob"], Limits { output_total: 200_000, ..Limits::default() });
+    ask(&mut world, 0, &format!("SEND_FILE bob a.txt {}", "A".repeat(180_000)));
+    let classic = [0; 2].map(|_| world.connect(Peer::Local).unwrap());
+    for conn in classic {
+        assert!(ask(&mut world, conn, "login bob secret")[0].contains("tokenid"));
+    }
+    classic.iter().for_each(|conn| world.say(*conn, b"inbox\n"));
+    // Part by part, in turn.
+    while !world.asked().is_empty() {
+        world.answer(0, Work::Done);
+    }
+    world.settle();
+    let [first, second] = classic.map(|conn| world.frames(conn).pop().unwrap());
+    assert!(first.contains("\"filecontent\":\"AAAA"), "{first}");
+    assert!(second.contains("\"code\":\"busy\""), "{second}");
+}
+
+#[test]
+fn lines_and_parts_of_files_share_their_room() {
+    let mut world = world(&["ann", "bob"], Limits { input_buffer: 1000, ..Limits::default() });
+    world.say(0, format!("UPLOAD a.txt {}\n", "A".repeat(1200)).as_bytes());
+    assert_eq!(world.asked().len(), 1);
+    world.say(1, &[b'x'; 101]);
+    world.read(1, usize::MAX);
+    assert!(world.frames(1).last().unwrap().contains("busy"), "{:?}", world.frames(1));
+}
+
+/// Whoever is told to come back later has not tried yet.
+#[test]
+fn no_attempt_is_counted_whose_password_nobody_looked_at() {
+    let mut world = world(&["ann"], Limits { password_queue: 1, ..Limits::default() });
+    let [busy, patient] = ["192.0.2.1", "192.0.2.2"]
+        .map(|address| world.connect(Peer::Address(address.parse().unwrap())).unwrap());
+    world.say(busy, b"AUTH nobody secret\n");
+    for _ in 0..40 {
+        world.say(patient, b"AUTH ann secret\n");
+    }
+    world.settle();
+    let refused = world.frames(patient);
+    assert!(refused.len() == 40 && refused.iter().all(|frame| frame.contains("busy")), "{refused:?}");
+    for _ in 0..40 {
+        world.say(patient, b"AUTH ann secret\n");
+        world.answer(0, Work::Failed);
+        world.settle();
+        assert!(world.frames(patient).last().unwrap().contains("unavailable"));
+    }
+    assert!(ask(&mut world, patient, "AUTH ann secret")[0].contains("tokenid"));
+}
+
+/// A message that the host was never given is not to be read.
+#[test]
+fn what_was_not_asked_yet_is_not_asked_once_the_store_has_failed() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    world.say(1, b"ADD_GROUP lost\n");
+    let (now, given) = (world.now(), world.journal().0);
+    let id = world.id(0);
+    world.engine().receive(now, id, b"SEND bob lost\nHISTORY bob\n").unwrap();
+    world.engine().persist_failed(now, given).unwrap();
+    let mut left = vec![];
+    while let Some(output) = world.engine().poll_output() {
+        left.push(format!("{output:?}"));
+    }
+    assert!(!left.iter().any(|output| output.contains("Ask") || output.contains("Persist")), "{left:?}");
+}
+
+#[test]
+fn nothing_follows_the_last_answer() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    for conn in [0, 1] {
+        ask(&mut world, conn, "SUBSCRIBE");
+    }
+    world.say(0, b"QUIT\n");
+    world.shutdown();
+    world.shutdown();
+    world.settle();
+    let [quit, told] = [0, 1].map(|conn| world.frames(conn));
+    assert!(quit.last().unwrap().contains("sampai jumpa"), "{quit:?}");
+    assert_eq!(told.iter().filter(|frame| frame.contains("closing")).count(), 1, "{told:?}");
+}
+
+#[test]
+fn the_end_of_time_is_a_time_like_others() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    world.say(0, b"UPLOAD a.txt eA==\n");
+    ask(&mut world, 1, "SUBSCRIBE");
+    for _ in 0..3 {
+        world.engine().handle_timeout(Time(u64::MAX));
+    }
+    assert_eq!(world.engine().connections(), 1, "who is subscribed uses a session, the other's has ended");
+}
+
+#[test]
+fn logs_may_show_what_a_host_has_to_do() {
+    let secret = Ask::VerifyPassword {
+        password: obrolan::Password::new("secret99").unwrap(),
+        hash: "$argon2id$".to_owned(),
+    };
+    assert_eq!(format!("{secret:?}"), "VerifyPassword { .. }");
+    assert_eq!(format!("{:?}", Answer::PasswordHash("$argon2id$".to_owned())), "PasswordHash { .. }");
+    let upload = Ask::AppendUpload { upload: 1, offset: 2, bytes: b"abc".to_vec() };
+    assert_eq!(format!("{upload:?}"), "AppendUpload { upload: 1, offset: 2, bytes: 3 bytes }");
+    let record = Output::Persist { seq: Seq(7), record: b"$argon2id$", message: None };
+    assert_eq!(format!("{record:?}"), "Persist { seq: Seq(7), record: 10 bytes, message: None }");
+    let messages = Answer::Messages(vec![b"hello".to_vec(), vec![]]);
+    assert_eq!(format!("{messages:?}"), "Messages([5 bytes, 0 bytes])");
+    let sid = format!("sid_{:032x}", 7);
+    let line = format!("WHOAMI {sid}");
+    assert_eq!(format!("{:?}", Line::parse(line.as_bytes()).unwrap()), "Line(WHOAMI with a session)");
 }
