@@ -4,6 +4,8 @@
 mod cases;
 #[path = "contract/host.rs"]
 mod host;
+#[path = "contract/limits.rs"]
+mod limits;
 
 use obrolan::{
     Answer, ApiError, Ask, Closed, Config, ConnId, Engine, Limits, Seq, SessionDigest, Ticket,

@@ -1,7 +1,7 @@
 //! What a host is told, when, and what it is told where it is mistaken.
 
 use obrolan::{
-    Answer, ApiError, Ask, Closed, Limits, Output, Peer, Seq, Time,
+    Answer, ApiError, Ask, Closed, ConnId, Limits, Output, Peer, Seq, Time,
     testing::{Happened, Work, World},
     wire::Line,
 };
@@ -371,6 +371,7 @@ fn logs_may_show_what_a_host_has_to_do() {
     assert_eq!(format!("{record:?}"), "Persist { seq: Seq(7), record: 10 bytes, message: None }");
     let messages = Answer::Messages(vec![b"hello".to_vec(), vec![]]);
     assert_eq!(format!("{messages:?}"), "Messages([5 bytes, 0 bytes])");
+    assert_eq!(format!("{:?}", ConnId::from_number(7 << 32 | 3).unwrap()), "ConnId(3/7)");
     let sid = format!("sid_{:032x}", 7);
     let line = format!("WHOAMI {sid}");
     assert_eq!(format!("{:?}", Line::parse(line.as_bytes()).unwrap()), "Line(WHOAMI with a session)");
