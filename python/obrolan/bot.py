@@ -78,8 +78,8 @@ class Bot:
 
     Messages come as they are sent, those of one conversation one after the other, different conversations at the same time, up to
     ``concurrency`` of them. A message is confirmed when its handler has returned, and with it those before. What was sent while no bot was
-    there is passed over; with ``replay=True`` it comes first, and so does what was being handled when a bot was killed. A lost connection
-    loses and doubles nothing, in either direction.
+    there is passed over; with ``replay=True`` it comes first, and so does what was being handled when a bot was killed. A handler that
+    raises SystemExit ends the bot, and its message comes again as well. A lost connection loses and doubles nothing, in either direction.
 
     One handler takes a message: that of its command or of files, if there is one, and else of messages; the first of them that was
     defined and fits.
@@ -191,7 +191,10 @@ class Bot:
         return middleware
 
     def on_error(self, handler: ErrorHandler) -> ErrorHandler:
-        """Have a function called with the message and the exception when a handler fails. Without one, the log is told."""
+        """Have a function called with the message and the exception when a handler fails. Without one, the log is told.
+
+        A handler that was cancelled, and not by the bot, has failed with a RuntimeError. One that raises SystemExit ends the bot.
+        """
         self.error_handler = handler
         return handler
 

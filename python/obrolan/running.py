@@ -43,12 +43,15 @@ class Running:
         self._told = asyncio.Lock()
 
     async def serve(self) -> None:
-        """Run until it is stopped. Raises AuthError if the server refuses the login."""
+        """Run until it is stopped. Raises AuthError if the server refuses the login, and what a handler lets out to end the program."""
         await self.client.open()
         pump = self.loop.create_task(self._pump())
         stop = self.loop.create_task(self._stop.wait())
         try:
-            await asyncio.wait((pump, stop), return_when=asyncio.FIRST_COMPLETED)
+            fatal = self.turns.fatal
+            await asyncio.wait((pump, stop, fatal), return_when=asyncio.FIRST_COMPLETED)
+            if fatal.done():
+                raise fatal.result()
             if pump.done():
                 pump.result()
         finally:
@@ -131,6 +134,14 @@ class Running:
             proceed = functools.partial(middleware, proceed=proceed)
         try:
             await proceed(message)
+        except asyncio.CancelledError as error:
+            # Whoever ends the loop cancels all its tasks, this one perhaps before the one that stops the bot.
+            await asyncio.sleep(0)
+            if self.turns.stopping:
+                raise
+            failed = RuntimeError("the handler was cancelled, and not by the bot")
+            failed.__cause__ = error
+            await self._failed(message, failed)
         except Exception as error:  # noqa: BLE001  (it is handled, or logged)
             await self._failed(message, error)
 

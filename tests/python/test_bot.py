@@ -298,6 +298,34 @@ def test_an_error_handler_is_told(obrolan_server: testing.Server, caplog: pytest
     assert "the error handler failed for message 1" in caplog.text
 
 
+def test_a_handler_that_is_cancelled_fails_as_any_other(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    jobs: list[asyncio.Task[bool]] = []
+
+    @bot.on_command("/start")
+    async def start(msg: Message) -> None:
+        jobs.append(asyncio.create_task(asyncio.Event().wait()))
+        await msg.reply("started")
+        await jobs[0]
+
+    @bot.on_command("/cancel")
+    async def cancel(_msg: Message) -> None:
+        jobs[0].cancel()
+
+    @bot.on_error
+    async def failed(msg: Message, error: Exception) -> None:
+        await msg.reply(f"{error}: {type(error.__cause__).__name__}")
+
+    srv = obrolan_server
+    with srv.run(bot), srv.client("ann") as ann, srv.client("bob") as bob, srv.client("robot") as robot:
+        ann.send("robot", "/start")
+        ann.expect("started")
+        bob.send("robot", "/cancel")
+        ann.expect("the handler was cancelled, and not by the bot: CancelledError")
+        # Nothing holds up confirmations.
+        until(lambda: robot.inbox().messages == [])
+
+
 def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
     bot = new_bot()
     steps: list[int] = []

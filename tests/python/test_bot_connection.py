@@ -220,6 +220,42 @@ def test_a_file_that_was_sent_is_not_sent_again(obrolan_server: testing.Server) 
         bob.expect_nothing()
 
 
+@pytest.mark.parametrize("end", [SystemExit("no space"), GeneratorExit("no space")], ids=["exit", "other"])
+@pytest.mark.parametrize("order", [["/wait", "/end"], ["/end", "/wait"]])
+def test_what_ends_the_bot_leaves_the_messages(
+    obrolan_server: testing.Server, end: BaseException, order: list[str]
+) -> None:
+    bot = new_bot(replay=True, drain=0)
+    texts: list[str] = []
+    go = threading.Event()
+
+    @bot.on_command("/wait")
+    async def wait(msg: Message) -> None:
+        texts.append(msg.text)
+        await asyncio.Event().wait()
+
+    @bot.on_command("/end")
+    def end_at_first(msg: Message) -> None:
+        texts.append(msg.text)
+        go.wait(60)
+        if len(texts) == 2:
+            raise end
+
+    srv = obrolan_server
+    with srv.client("ann") as ann, srv.client("bob") as bob:
+        running = srv.run(bot)
+        for number, (person, text) in enumerate(zip((ann, bob), order, strict=True), 1):
+            person.send("robot", text)
+            until(lambda: len(texts) == number)  # noqa: B023
+        go.set()
+        running._thread.join(60)
+        with pytest.raises(type(end), match="no space"):
+            running.stop()
+        with srv.run(bot):
+            until(lambda: len(texts) == 4)
+    assert sorted(texts[2:]) == ["/end", "/wait"]
+
+
 def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) -> None:
     bot = new_bot(drain=0.2)
     begun, forever = threading.Event(), threading.Event()
