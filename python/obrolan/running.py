@@ -34,7 +34,7 @@ class Running:
         messages: Literal["unconfirmed", "new"] = "unconfirmed" if bot.replay else "new"
         self.client = AsyncClient(url, messages=messages, timeout=None, wait=False)
         self.turns = Turns(self.client, self._handle, bot.concurrency)
-        self._pool = Pool(bot.concurrency)
+        self._pool = Pool()
         self._stop = asyncio.Event()
         #: Set when messages come in.
         self.ready = asyncio.Event()

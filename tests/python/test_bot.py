@@ -230,6 +230,34 @@ def test_a_question_without_an_answer(obrolan_server: testing.Server) -> None:
         ann.expect("the handler of this message has returned; ask before it does")
 
 
+def test_plain_functions_that_ask_take_no_thread_from_others(obrolan_server: testing.Server) -> None:
+    bot = new_bot(concurrency=1)
+
+    @bot.on_command("/name")
+    def name(msg: Message) -> None:
+        try:
+            msg.reply(f"hello {msg.ask('name?', timeout=60).result().text}").result()
+        except obrolan.Timeout:
+            msg.reply("never mind").result()
+
+    @bot.on_message
+    def echo(msg: Message) -> None:
+        msg.reply(msg.text).result()
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
+        for person in (ann, bob):
+            person.send("robot", "/name")
+            person.expect("name?")
+        with obrolan_server.client("carol") as carol:
+            carol.send("robot", "hi")
+            carol.expect("hi")
+        ann.send("robot", "Ann")
+        ann.expect("hello Ann")
+        until(lambda: waits_for_an_answer(bot))
+        obrolan_server.advance(61)
+        bob.expect("never mind")
+
+
 def test_middleware_is_around_handlers(obrolan_server: testing.Server) -> None:
     bot = new_bot()
     trace: list[str] = []
