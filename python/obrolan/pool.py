@@ -39,6 +39,11 @@ class Pool:
                 return
             try:
                 result = context.run(work)
+            except StopIteration as error:
+                # A future of asyncio takes none, and whoever waits for it would do so for ever. A coroutine does the same.
+                raised = RuntimeError("the function raised StopIteration")
+                raised.__cause__ = error
+                future.set_exception(raised)
             except BaseException as error:  # noqa: BLE001  (it is raised where the future is waited for)
                 future.set_exception(error)
             else:

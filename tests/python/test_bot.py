@@ -354,6 +354,22 @@ def test_a_handler_that_is_cancelled_fails_as_any_other(obrolan_server: testing.
         until(lambda: robot.inbox().messages == [])
 
 
+def test_a_plain_handler_may_fail_with_what_ends_an_iteration(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    @bot.on_message
+    def fail(_msg: Message) -> None:
+        next(iter(()))
+
+    @bot.on_error
+    async def failed(msg: Message, error: Exception) -> None:
+        await msg.reply(f"{type(error).__name__}, from {error.__cause__!r}")
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "x")
+        ann.expect("RuntimeError, from StopIteration()")
+
+
 def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
     bot = new_bot()
     steps: list[int] = []
