@@ -131,7 +131,7 @@ class Running:
             return
         proceed: Callable[[Message], Awaitable[object]] = functools.partial(self._call, handler)
         for middleware in reversed(self._bot.middlewares):
-            proceed = functools.partial(middleware, proceed=proceed)
+            proceed = _around(middleware, proceed)
         try:
             await proceed(message)
         except asyncio.CancelledError as error:
@@ -162,6 +162,12 @@ class Running:
                 await result
         else:
             await asyncio.wrap_future(self._pool.submit(functools.partial(handler, *args)))
+
+
+def _around(
+    middleware: Callable[..., Awaitable[object]], proceed: Callable[[Message], Awaitable[object]]
+) -> Callable[[Message], Awaitable[object]]:
+    return lambda message: middleware(message, proceed)
 
 
 def is_coroutine_function(handler: Callable[..., object]) -> bool:

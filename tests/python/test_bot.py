@@ -269,9 +269,9 @@ def test_middleware_is_around_handlers(obrolan_server: testing.Server) -> None:
         trace.append("out")
 
     @bot.middleware
-    async def no_swearing(msg: Message, proceed: Callable[[Message], Awaitable[object]]) -> None:
-        if "damn" not in msg.text:
-            await proceed(msg)
+    async def no_swearing(message: Message, go_on: Callable[[Message], Awaitable[object]], /) -> None:
+        if "damn" not in message.text:
+            await go_on(message)
 
     @bot.on_message
     async def echo(msg: Message) -> None:
