@@ -158,10 +158,10 @@ class Running:
     async def _call(self, handler: Callable[..., object], *args: object) -> None:
         if is_coroutine_function(handler):
             result = handler(*args)
-            if inspect.isawaitable(result):
-                await result
         else:
-            await asyncio.wrap_future(self._pool.submit(functools.partial(handler, *args)))
+            result = await asyncio.wrap_future(self._pool.submit(functools.partial(handler, *args)))
+        if inspect.isawaitable(result):
+            await result
 
 
 def _around(

@@ -370,6 +370,22 @@ def test_a_plain_handler_may_fail_with_what_ends_an_iteration(obrolan_server: te
         ann.expect("RuntimeError, from StopIteration()")
 
 
+def test_what_a_plain_handler_returns_is_waited_for(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    async def greet(greeting: str, msg: Message) -> None:
+        await msg.reply(f"{greeting} {msg.text}")
+        raise KeyError(greeting)
+
+    bot.on_message(lambda msg: greet("hello", msg))
+    bot.on_error(lambda msg, error: msg.reply(f"{error}"))
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "Ann")
+        ann.expect("hello Ann")
+        ann.expect("'hello'")
+
+
 def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
     bot = new_bot()
     steps: list[int] = []
