@@ -257,6 +257,8 @@ class Bot:
 
     def _now(self) -> Running:
         if self._running is None:
+            if self._entered is not None and (error := _failure(self._entered)) is not None:
+                raise error
             raise ApiMisuse("the bot does not run; do this in a handler, or inside its async with block")
         return self._running
 
@@ -307,8 +309,9 @@ class Bot:
             await self.serve()
 
     async def __aenter__(self) -> Self:
-        """Begin to run on this loop."""
+        """Begin to run on this loop. If it ends by itself, the log is told, and what is done with the bot raises why."""
         self._entered = asyncio.get_running_loop().create_task(self.serve())
+        self._entered.add_done_callback(self._has_ended)
         # So that it runs when this returns.
         await asyncio.sleep(0)
         return self
@@ -321,6 +324,15 @@ class Bot:
         if entered is not None:
             self.stop()
             await entered
+
+    def _has_ended(self, entered: asyncio.Task[None]) -> None:
+        # The block goes on, perhaps for long, before it raises this.
+        if entered is self._entered and (error := _failure(entered)) is not None:
+            logger.error("the bot has ended: %s", printable(str(error)))
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _log_to_standard_error(who: str) -> None:

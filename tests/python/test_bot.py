@@ -434,7 +434,7 @@ def test_what_cannot_be(obrolan_server: testing.Server, monkeypatch: pytest.Monk
                 ann.expect("x").reply("y")
 
 
-def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
+def test_inside_a_loop_that_runs(obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture) -> None:
     def url(name: str) -> str:
         url = obrolan_server.url.replace("obrolan://", f"obrolan://{name}:secret99@")
         obrolan.register(url)
@@ -449,10 +449,19 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             pending.result()
         await pending
 
+    log: list[str] = []
+    errors: list[obrolan.Error] = []
+
     async def run_until_it_ends(bot: Bot) -> None:
         async with bot:
             assert bot._entered is not None
             await asyncio.wait([bot._entered])
+            log.append(caplog.text)
+            # What is raised here would be hidden by what the end of the block raises.
+            try:
+                bot.send("ann", "x")
+            except obrolan.Error as error:
+                errors.append(error)
 
     async def work() -> None:
         async with bot, obrolan.AsyncClient(url("ann")) as ann:
@@ -466,6 +475,8 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             await run_until_it_ends(Bot(url("bob").replace("secret99", "wrong-password")))
 
     asyncio.run(asyncio.wait_for(work(), 60))
+    assert [type(error) for error in errors] == [obrolan.AuthError]
+    assert ["the bot has ended: " in text and "wrong password" in text for text in log] == [True]
 
 
 def test_a_run_changes_nothing_of_the_bot(obrolan_server: testing.Server) -> None:
