@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from obrolan.aio import AsyncClient
+from obrolan.errors import Error, RateLimited
 from obrolan.events import Closing, Connected, Gap, Lost, Message, NoMessages, Resumed
 from obrolan.pool import Pool
 from obrolan.turns import Turns
@@ -83,11 +84,18 @@ class Running:
                     await self.turns.take(event)
         finally:
             whoami.cancel()
-            # If it failed, so did the client, which says why.
+            # If it failed, the client has ended, which says why.
             await asyncio.gather(whoami, return_exceptions=True)
 
     async def _who_am_i(self) -> None:
-        self._user = (await self.client.whoami()).user
+        while not self._user:
+            try:
+                self._user = (await self.client.whoami()).user
+            except Error as error:  # noqa: PERF203  (it waits for the network)
+                if self.client._living().ended is not None:
+                    raise
+                logger.warning("it could not ask who it is: %s; trying again", printable(str(error)))
+                await asyncio.sleep(error.retry_after if isinstance(error, RateLimited) else 1)
         # Messages were asked for before this was.
         self.ready.set()
 

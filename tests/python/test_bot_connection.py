@@ -14,6 +14,7 @@ import obrolan.aio
 import obrolan.turns
 from home import account, new_bot, until, waits_for_an_answer
 from obrolan import Bot, Message, testing
+from obrolan.requests import Account
 
 
 def test_a_bot_that_loses_its_connection(
@@ -88,6 +89,33 @@ def test_a_bot_waits_for_as_long_as_the_server_says(caplog: pytest.LogCaptureFix
     assert record.getMessage() == (
         f"the server did not let it in: too many attempts; try again in {state.retry_after:g} s; waiting so long"
     )
+
+
+def test_a_bot_asks_again_who_it_is(
+    obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = new_bot()
+    whoami, asked = obrolan.AsyncClient.whoami, 0
+
+    async def fail_at_first(client: obrolan.AsyncClient) -> Account:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise obrolan.RequestError("storage_error", "penyimpanan gagal", "the disk is full")
+        return await whoami(client)
+
+    monkeypatch.setattr(obrolan.AsyncClient, "whoami", fail_at_first)
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        await msg.reply(msg.text)
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        bot.send("robot", "to itself").result()
+        ann.send("robot", "hi")
+        ann.expect("hi")
+    assert asked == 2
+    assert "the disk is full (storage_error); trying again" in caplog.text
 
 
 def test_a_handler_that_blocks_does_not_break_the_connection(obrolan_server: testing.Server) -> None:
