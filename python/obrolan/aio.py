@@ -335,7 +335,13 @@ class _Opened:
         """Wait until something has come."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append(future)
-        await future
+        try:
+            await future
+        except BaseException:
+            # It was cancelled, perhaps when it was woken already.
+            if future in self._waiting:
+                self._waiting.remove(future)
+            raise
 
     def finish(self) -> None:
         """Take what has come before it was closed."""

@@ -78,8 +78,8 @@ class Bot:
 
     Messages come as they are sent, those of one conversation one after the other, different conversations at the same time, up to
     ``concurrency`` of them. A message is confirmed when its handler has returned, and with it those before. What was sent while no bot was
-    there is passed over; with ``replay=True`` it comes first, and so does what was being handled when a bot was killed. A lost connection
-    loses and doubles nothing, in either direction.
+    there is passed over; with ``replay=True`` it comes first, and so does what was being handled when a bot was killed. A handler that
+    raises SystemExit ends the bot, and its message comes again as well. A lost connection loses and doubles nothing, in either direction.
 
     One handler takes a message: that of its command or of files, if there is one, and else of messages; the first of them that was
     defined and fits.
@@ -191,7 +191,10 @@ class Bot:
         return middleware
 
     def on_error(self, handler: ErrorHandler) -> ErrorHandler:
-        """Have a function called with the message and the exception when a handler fails. Without one, the log is told."""
+        """Have a function called with the message and the exception when a handler fails. Without one, the log is told.
+
+        A handler that was cancelled, and not by the bot, has failed with a RuntimeError. One that raises SystemExit ends the bot.
+        """
         self.error_handler = handler
         return handler
 
@@ -254,6 +257,8 @@ class Bot:
 
     def _now(self) -> Running:
         if self._running is None:
+            if self._entered is not None and (error := _failure(self._entered)) is not None:
+                raise error
             raise ApiMisuse("the bot does not run; do this in a handler, or inside its async with block")
         return self._running
 
@@ -304,8 +309,9 @@ class Bot:
             await self.serve()
 
     async def __aenter__(self) -> Self:
-        """Begin to run on this loop."""
+        """Begin to run on this loop. If it ends by itself, the log is told, and what is done with the bot raises why."""
         self._entered = asyncio.get_running_loop().create_task(self.serve())
+        self._entered.add_done_callback(self._has_ended)
         # So that it runs when this returns.
         await asyncio.sleep(0)
         return self
@@ -318,6 +324,15 @@ class Bot:
         if entered is not None:
             self.stop()
             await entered
+
+    def _has_ended(self, entered: asyncio.Task[None]) -> None:
+        # The block goes on, perhaps for long, before it raises this.
+        if entered is self._entered and (error := _failure(entered)) is not None:
+            logger.error("the bot has ended: %s", printable(str(error)))
+
+
+def _failure(task: asyncio.Task[None]) -> BaseException | None:
+    return task.exception() if task.done() and not task.cancelled() else None
 
 
 def _log_to_standard_error(who: str) -> None:

@@ -17,15 +17,14 @@ T = TypeVar("T")
 
 
 class Pool:
-    """Up to ``size`` threads, begun when they are needed.
+    """Threads, begun when none is free, so that one that waits keeps nobody else from going on. It is the caller who bounds the work.
 
     The program does not wait for them when it ends, as it does for those of ``concurrent.futures``: a handler that hangs does not keep a
     bot from being stopped.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self) -> None:
         """Begin with no thread."""
-        self._size = size
         self._work: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._threads = 0
         self._free = threading.Semaphore(0)
@@ -40,13 +39,18 @@ class Pool:
                 return
             try:
                 result = context.run(work)
+            except StopIteration as error:
+                # A future of asyncio takes none, and whoever waits for it would do so for ever. A coroutine does the same.
+                raised = RuntimeError("the function raised StopIteration")
+                raised.__cause__ = error
+                future.set_exception(raised)
             except BaseException as error:  # noqa: BLE001  (it is raised where the future is waited for)
                 future.set_exception(error)
             else:
                 future.set_result(result)
 
         self._work.put(do)
-        if not self._free.acquire(blocking=False) and self._threads < self._size:
+        if not self._free.acquire(blocking=False):
             self._threads += 1
             threading.Thread(target=self._serve, name=f"obrolan-bot-{self._threads}", daemon=True).start()
         return future

@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Literal
 
 from obrolan.aio import AsyncClient
+from obrolan.errors import Error, RateLimited
 from obrolan.events import Closing, Connected, Gap, Lost, Message, NoMessages, Resumed
 from obrolan.pool import Pool
 from obrolan.turns import Turns
@@ -34,7 +35,7 @@ class Running:
         messages: Literal["unconfirmed", "new"] = "unconfirmed" if bot.replay else "new"
         self.client = AsyncClient(url, messages=messages, timeout=None, wait=False)
         self.turns = Turns(self.client, self._handle, bot.concurrency)
-        self._pool = Pool(bot.concurrency)
+        self._pool = Pool()
         self._stop = asyncio.Event()
         #: Set when messages come in.
         self.ready = asyncio.Event()
@@ -43,12 +44,15 @@ class Running:
         self._told = asyncio.Lock()
 
     async def serve(self) -> None:
-        """Run until it is stopped. Raises AuthError if the server refuses the login."""
+        """Run until it is stopped. Raises AuthError if the server refuses the login, and what a handler lets out to end the program."""
         await self.client.open()
         pump = self.loop.create_task(self._pump())
         stop = self.loop.create_task(self._stop.wait())
         try:
-            await asyncio.wait((pump, stop), return_when=asyncio.FIRST_COMPLETED)
+            fatal = self.turns.fatal
+            await asyncio.wait((pump, stop, fatal), return_when=asyncio.FIRST_COMPLETED)
+            if fatal.done():
+                raise fatal.result()
             if pump.done():
                 pump.result()
         finally:
@@ -80,11 +84,18 @@ class Running:
                     await self.turns.take(event)
         finally:
             whoami.cancel()
-            # If it failed, so did the client, which says why.
+            # If it failed, the client has ended, which says why.
             await asyncio.gather(whoami, return_exceptions=True)
 
     async def _who_am_i(self) -> None:
-        self._user = (await self.client.whoami()).user
+        while not self._user:
+            try:
+                self._user = (await self.client.whoami()).user
+            except Error as error:  # noqa: PERF203  (it waits for the network)
+                if self.client._living().ended is not None:
+                    raise
+                logger.warning("it could not ask who it is: %s; trying again", printable(str(error)))
+                await asyncio.sleep(error.retry_after if isinstance(error, RateLimited) else 1)
         # Messages were asked for before this was.
         self.ready.set()
 
@@ -128,9 +139,17 @@ class Running:
             return
         proceed: Callable[[Message], Awaitable[object]] = functools.partial(self._call, handler)
         for middleware in reversed(self._bot.middlewares):
-            proceed = functools.partial(middleware, proceed=proceed)
+            proceed = _around(middleware, proceed)
         try:
             await proceed(message)
+        except asyncio.CancelledError as error:
+            # Whoever ends the loop cancels all its tasks, this one perhaps before the one that stops the bot.
+            await asyncio.sleep(0)
+            if self.turns.stopping:
+                raise
+            failed = RuntimeError("the handler was cancelled, and not by the bot")
+            failed.__cause__ = error
+            await self._failed(message, failed)
         except Exception as error:  # noqa: BLE001  (it is handled, or logged)
             await self._failed(message, error)
 
@@ -147,10 +166,16 @@ class Running:
     async def _call(self, handler: Callable[..., object], *args: object) -> None:
         if is_coroutine_function(handler):
             result = handler(*args)
-            if inspect.isawaitable(result):
-                await result
         else:
-            await asyncio.wrap_future(self._pool.submit(functools.partial(handler, *args)))
+            result = await asyncio.wrap_future(self._pool.submit(functools.partial(handler, *args)))
+        if inspect.isawaitable(result):
+            await result
+
+
+def _around(
+    middleware: Callable[..., Awaitable[object]], proceed: Callable[[Message], Awaitable[object]]
+) -> Callable[[Message], Awaitable[object]]:
+    return lambda message: middleware(message, proceed)
 
 
 def is_coroutine_function(handler: Callable[..., object]) -> bool:

@@ -100,11 +100,13 @@ class Turn:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._conversation.forget(self)
-        if not task.cancelled():
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Exception):
+            # It is meant to end the program, and the loop has it.
+            self.turns.end(error)
+        elif not task.cancelled():
             for done in self._done:
                 done()
-            # What a handler lets out is meant to end the program, and the loop has it.
-            task.exception()
         self._rests.set()
         self.turns.over(self)
 
@@ -257,6 +259,8 @@ class Turns:
         self.ledger = Ledger(client.confirm)
         self._working: set[Turn] = set()
         self.stopping = False
+        #: What a handler has let out to end the program.
+        self.fatal: asyncio.Future[BaseException] = self.loop.create_future()
         self._conversations: dict[tuple[bool, str], _Conversation] = {}
         self._waiting = 0
         self._room = asyncio.Event()
@@ -281,6 +285,12 @@ class Turns:
         """Note that a handler has returned."""
         self._working.discard(turn)
         self._room.set()
+
+    def end(self, error: BaseException) -> None:
+        """Begin no further turn, for a handler has let out what is to end the program."""
+        self.stopping = True
+        if not self.fatal.done():
+            self.fatal.set_result(error)
 
     def one_more(self) -> None:
         """Note that something waits for its turn."""

@@ -152,6 +152,8 @@ def test_what_is_cancelled_leaves_the_client_whole(server: str) -> None:
                     waiting = asyncio.ensure_future(anext(ann))
                     await asyncio.sleep(0)
                     waiting.cancel()
+                    await asyncio.gather(waiting, return_exceptions=True)
+                    assert ann._living()._waiting == []
             assert (await ann.whoami()).user == "ann"
             await ann.send("ann", "whole")
             assert (await next_message(ann)).text == "whole"

@@ -230,6 +230,34 @@ def test_a_question_without_an_answer(obrolan_server: testing.Server) -> None:
         ann.expect("the handler of this message has returned; ask before it does")
 
 
+def test_plain_functions_that_ask_take_no_thread_from_others(obrolan_server: testing.Server) -> None:
+    bot = new_bot(concurrency=1)
+
+    @bot.on_command("/name")
+    def name(msg: Message) -> None:
+        try:
+            msg.reply(f"hello {msg.ask('name?', timeout=60).result().text}").result()
+        except obrolan.Timeout:
+            msg.reply("never mind").result()
+
+    @bot.on_message
+    def echo(msg: Message) -> None:
+        msg.reply(msg.text).result()
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann, obrolan_server.client("bob") as bob:
+        for person in (ann, bob):
+            person.send("robot", "/name")
+            person.expect("name?")
+        with obrolan_server.client("carol") as carol:
+            carol.send("robot", "hi")
+            carol.expect("hi")
+        ann.send("robot", "Ann")
+        ann.expect("hello Ann")
+        until(lambda: waits_for_an_answer(bot))
+        obrolan_server.advance(61)
+        bob.expect("never mind")
+
+
 def test_middleware_is_around_handlers(obrolan_server: testing.Server) -> None:
     bot = new_bot()
     trace: list[str] = []
@@ -241,9 +269,9 @@ def test_middleware_is_around_handlers(obrolan_server: testing.Server) -> None:
         trace.append("out")
 
     @bot.middleware
-    async def no_swearing(msg: Message, proceed: Callable[[Message], Awaitable[object]]) -> None:
-        if "damn" not in msg.text:
-            await proceed(msg)
+    async def no_swearing(message: Message, go_on: Callable[[Message], Awaitable[object]], /) -> None:
+        if "damn" not in message.text:
+            await go_on(message)
 
     @bot.on_message
     async def echo(msg: Message) -> None:
@@ -298,6 +326,66 @@ def test_an_error_handler_is_told(obrolan_server: testing.Server, caplog: pytest
     assert "the error handler failed for message 1" in caplog.text
 
 
+def test_a_handler_that_is_cancelled_fails_as_any_other(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+    jobs: list[asyncio.Task[bool]] = []
+
+    @bot.on_command("/start")
+    async def start(msg: Message) -> None:
+        jobs.append(asyncio.create_task(asyncio.Event().wait()))
+        await msg.reply("started")
+        await jobs[0]
+
+    @bot.on_command("/cancel")
+    async def cancel(_msg: Message) -> None:
+        jobs[0].cancel()
+
+    @bot.on_error
+    async def failed(msg: Message, error: Exception) -> None:
+        await msg.reply(f"{error}: {type(error.__cause__).__name__}")
+
+    srv = obrolan_server
+    with srv.run(bot), srv.client("ann") as ann, srv.client("bob") as bob, srv.client("robot") as robot:
+        ann.send("robot", "/start")
+        ann.expect("started")
+        bob.send("robot", "/cancel")
+        ann.expect("the handler was cancelled, and not by the bot: CancelledError")
+        # Nothing holds up confirmations.
+        until(lambda: robot.inbox().messages == [])
+
+
+def test_a_plain_handler_may_fail_with_what_ends_an_iteration(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    @bot.on_message
+    def fail(_msg: Message) -> None:
+        next(iter(()))
+
+    @bot.on_error
+    async def failed(msg: Message, error: Exception) -> None:
+        await msg.reply(f"{type(error).__name__}, from {error.__cause__!r}")
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "x")
+        ann.expect("RuntimeError, from StopIteration()")
+
+
+def test_what_a_plain_handler_returns_is_waited_for(obrolan_server: testing.Server) -> None:
+    bot = new_bot()
+
+    async def greet(greeting: str, msg: Message) -> None:
+        await msg.reply(f"{greeting} {msg.text}")
+        raise KeyError(greeting)
+
+    bot.on_message(lambda msg: greet("hello", msg))
+    bot.on_error(lambda msg, error: msg.reply(f"{error}"))
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        ann.send("robot", "Ann")
+        ann.expect("hello Ann")
+        ann.expect("'hello'")
+
+
 def test_files_come_and_go(obrolan_server: testing.Server, tmp_path: Path) -> None:
     bot = new_bot()
     steps: list[int] = []
@@ -346,7 +434,7 @@ def test_what_cannot_be(obrolan_server: testing.Server, monkeypatch: pytest.Monk
                 ann.expect("x").reply("y")
 
 
-def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
+def test_inside_a_loop_that_runs(obrolan_server: testing.Server, caplog: pytest.LogCaptureFixture) -> None:
     def url(name: str) -> str:
         url = obrolan_server.url.replace("obrolan://", f"obrolan://{name}:secret99@")
         obrolan.register(url)
@@ -361,10 +449,19 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             pending.result()
         await pending
 
+    log: list[str] = []
+    errors: list[obrolan.Error] = []
+
     async def run_until_it_ends(bot: Bot) -> None:
         async with bot:
             assert bot._entered is not None
             await asyncio.wait([bot._entered])
+            log.append(caplog.text)
+            # What is raised here would be hidden by what the end of the block raises.
+            try:
+                bot.send("ann", "x")
+            except obrolan.Error as error:
+                errors.append(error)
 
     async def work() -> None:
         async with bot, obrolan.AsyncClient(url("ann")) as ann:
@@ -378,6 +475,8 @@ def test_inside_a_loop_that_runs(obrolan_server: testing.Server) -> None:
             await run_until_it_ends(Bot(url("bob").replace("secret99", "wrong-password")))
 
     asyncio.run(asyncio.wait_for(work(), 60))
+    assert [type(error) for error in errors] == [obrolan.AuthError]
+    assert ["the bot has ended: " in text and "wrong password" in text for text in log] == [True]
 
 
 def test_a_run_changes_nothing_of_the_bot(obrolan_server: testing.Server) -> None:

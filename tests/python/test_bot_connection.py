@@ -14,6 +14,7 @@ import obrolan.aio
 import obrolan.turns
 from home import account, new_bot, until, waits_for_an_answer
 from obrolan import Bot, Message, testing
+from obrolan.requests import Account
 
 
 def test_a_bot_that_loses_its_connection(
@@ -88,6 +89,33 @@ def test_a_bot_waits_for_as_long_as_the_server_says(caplog: pytest.LogCaptureFix
     assert record.getMessage() == (
         f"the server did not let it in: too many attempts; try again in {state.retry_after:g} s; waiting so long"
     )
+
+
+def test_a_bot_asks_again_who_it_is(
+    obrolan_server: testing.Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    bot = new_bot()
+    whoami, asked = obrolan.AsyncClient.whoami, 0
+
+    async def fail_at_first(client: obrolan.AsyncClient) -> Account:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise obrolan.RequestError("storage_error", "penyimpanan gagal", "the disk is full")
+        return await whoami(client)
+
+    monkeypatch.setattr(obrolan.AsyncClient, "whoami", fail_at_first)
+
+    @bot.on_message
+    async def echo(msg: Message) -> None:
+        await msg.reply(msg.text)
+
+    with obrolan_server.run(bot), obrolan_server.client("ann") as ann:
+        bot.send("robot", "to itself").result()
+        ann.send("robot", "hi")
+        ann.expect("hi")
+    assert asked == 2
+    assert "the disk is full (storage_error); trying again" in caplog.text
 
 
 def test_a_handler_that_blocks_does_not_break_the_connection(obrolan_server: testing.Server) -> None:
@@ -218,6 +246,42 @@ def test_a_file_that_was_sent_is_not_sent_again(obrolan_server: testing.Server) 
         bob.expect("y.txt")
         ann.expect_nothing()
         bob.expect_nothing()
+
+
+@pytest.mark.parametrize("end", [SystemExit("no space"), GeneratorExit("no space")], ids=["exit", "other"])
+@pytest.mark.parametrize("order", [["/wait", "/end"], ["/end", "/wait"]])
+def test_what_ends_the_bot_leaves_the_messages(
+    obrolan_server: testing.Server, end: BaseException, order: list[str]
+) -> None:
+    bot = new_bot(replay=True, drain=0)
+    texts: list[str] = []
+    go = threading.Event()
+
+    @bot.on_command("/wait")
+    async def wait(msg: Message) -> None:
+        texts.append(msg.text)
+        await asyncio.Event().wait()
+
+    @bot.on_command("/end")
+    def end_at_first(msg: Message) -> None:
+        texts.append(msg.text)
+        go.wait(60)
+        if len(texts) == 2:
+            raise end
+
+    srv = obrolan_server
+    with srv.client("ann") as ann, srv.client("bob") as bob:
+        running = srv.run(bot)
+        for number, (person, text) in enumerate(zip((ann, bob), order, strict=True), 1):
+            person.send("robot", text)
+            until(lambda: len(texts) == number)  # noqa: B023
+        go.set()
+        running._thread.join(60)
+        with pytest.raises(type(end), match="no space"):
+            running.stop()
+        with srv.run(bot):
+            until(lambda: len(texts) == 4)
+    assert sorted(texts[2:]) == ["/end", "/wait"]
 
 
 def test_a_handler_that_does_not_finish_is_left(obrolan_server: testing.Server) -> None:
