@@ -26,7 +26,7 @@ use smol::{Async, LocalExecutor, channel, future};
 
 use crate::{
     config::{Address, ServerConfig, Storage},
-    store::{FileStore, Loaded, SqliteStore, Store, StoreError, Worker},
+    store::{FileStore, Found, Loaded, SqliteStore, Store, StoreError, Worker},
     threads,
 };
 use hub::Hub;
@@ -143,11 +143,19 @@ impl Server {
         let files = match config.storage {
             Storage::Memory => None,
             Storage::Disk => {
-                let (files, missing) = FileStore::open(&config.data, &engine.file_digests().collect())?;
+                let (files, found) = FileStore::open(&config.data, &engine.file_digests().collect())?;
+                let folder = config.data.join("files");
+                let Found { missing, unnamed } = found;
                 if missing > 0 {
                     tracing::error!(
                         "{missing} files that were sent are not in {}; restore that folder from a backup",
-                        config.data.join("files").display()
+                        folder.display()
+                    );
+                }
+                if unnamed > 0 {
+                    tracing::warn!(
+                        "{unnamed} files that no message names were moved to {}; delete that folder when nothing is missed",
+                        folder.join("unnamed").display()
                     );
                 }
                 Some(files)

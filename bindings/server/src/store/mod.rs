@@ -15,7 +15,7 @@ mod worker;
 pub use batch::{Batch, Entry, MessageRef};
 pub use error::{Place, StoreError};
 pub(crate) use files::hex;
-pub use files::{Digest, FileStore};
+pub use files::{Digest, FileStore, Found};
 pub use sqlite::SqliteStore;
 pub use worker::{Command, Contents, Done, Executor, Worker};
 

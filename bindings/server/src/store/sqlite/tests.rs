@@ -403,6 +403,23 @@ fn a_log_without_its_file_is_refused_and_kept() {
 }
 
 #[test]
+fn files_of_users_without_their_store_are_refused_and_kept() {
+    let data = TempDir::new().unwrap();
+    let group = data.path().join("files/ab");
+    fs::create_dir_all(&group).unwrap();
+    let content = group.join("c".repeat(62));
+    fs::write(&content, "precious").unwrap();
+    let error = refused(data.path());
+    assert_damaged(&error, Place::File);
+    assert!(error.to_string().contains("it is missing, but there are files of users"), "{error}");
+    assert_eq!(fs::read(&content).unwrap(), b"precious");
+    assert!(!data.path().join(FILE).exists());
+
+    fs::remove_file(content).unwrap();
+    open(data.path());
+}
+
+#[test]
 fn a_newer_layout_is_refused() {
     let data = example();
     edit(data.path(), "PRAGMA user_version = 7");
