@@ -152,7 +152,7 @@ impl Hub {
     /// Waits while too much is on its way to the store.
     pub(super) async fn wait_for_store(&self) {
         let has_room =
-            || self.store.borrow().as_ref().is_none_or(|store| store.gathering.bytes() <= STORE_BACKLOG);
+            || self.store.borrow().as_ref().is_none_or(|store| store.waiting() <= STORE_BACKLOG);
         self.store_room.until(has_room).await;
     }
 
@@ -252,15 +252,14 @@ impl Hub {
                 }
                 Output::Ask { ticket, ask: Ask::ReadMessages { ids, budget } } => {
                     if let Some(store) = &mut *self.store.borrow_mut() {
-                        // The bodies may be among the records that are gathering.
-                        store.commit_now();
+                        store.commit_for(ids.iter().max().map_or(0, |newest| newest.0));
                         store.worker.read(ticket.0, ids.into_iter().map(|id| id.0).collect(), budget);
                     }
                 }
                 Output::Ask { ticket, ask: Ask::ReadHistory { newest, before, floor, limit, budget } } => {
                     if let Some(store) = &mut *self.store.borrow_mut() {
                         let start = before.map_or(Start::At(newest.0), |before| Start::Before(before.0));
-                        store.commit_now();
+                        store.commit_for(before.unwrap_or(newest).0);
                         store.worker.history(ticket.0, start, floor.0, limit, budget);
                     }
                 }
