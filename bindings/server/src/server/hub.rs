@@ -26,9 +26,9 @@ use storing::Storing;
 
 use super::{
     Forward, RunError,
+    clock::Clock,
     connections::{Socket, Written},
     files::Keeper,
-    now,
     passwords::Pool,
     signal::{Queue, Signal},
 };
@@ -63,8 +63,7 @@ pub(super) struct Hub {
     /// The engine's timeout is earlier than the one waited for.
     earlier: Signal,
     waited_for: Cell<Option<Time>>,
-    /// Milliseconds by which the server's clock was put forward.
-    ahead: Cell<u64>,
+    clock: Clock,
     /// Readers that wait until the store has room.
     store_room: Queue,
     /// A connection is gone, or records are stored.
@@ -97,7 +96,7 @@ impl Hub {
             outputs: Signal::default(),
             earlier: Signal::default(),
             waited_for: Cell::new(None),
-            ahead: Cell::new(0),
+            clock: Clock::new(),
             store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
@@ -194,13 +193,9 @@ impl Hub {
     }
 
     fn input<T>(&self, input: impl FnOnce(&mut Engine, Time) -> T) -> T {
-        let result = input(&mut self.engine.borrow_mut(), self.now());
+        let result = input(&mut self.engine.borrow_mut(), self.clock.now());
         self.outputs.raise();
         result
-    }
-
-    fn now(&self) -> Time {
-        now().after(self.ahead.get())
     }
 
     fn closed(&self, conn: ConnId) {
@@ -309,7 +304,7 @@ impl Hub {
         loop {
             match socket.write(engine.outgoing(conn)) {
                 Written::Bytes(0) => return,
-                Written::Bytes(n) => engine.sent(self.now(), conn, n).expect("it was outgoing"),
+                Written::Bytes(n) => engine.sent(self.clock.now(), conn, n).expect("it was outgoing"),
                 Written::Blocked => {
                     socket.blocked.set(true);
                     let hub = self.clone();
@@ -325,7 +320,7 @@ impl Hub {
                 }
                 Written::Gone => {
                     // Known to the engine, or closed by it since: either way it is over.
-                    let _ = engine.peer_closed(self.now(), conn, Closed::Gone);
+                    let _ = engine.peer_closed(self.clock.now(), conn, Closed::Gone);
                     return self.closed(conn);
                 }
             }
@@ -355,7 +350,7 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
         let due = async {
             match timeout {
                 Some(time) => {
-                    Timer::at(Instant::now() + Duration::from_millis(time.since(hub.now()))).await;
+                    Timer::at(Instant::now() + Duration::from_millis(time.since(hub.clock.now()))).await;
                     hub.input(Engine::handle_timeout);
                 }
                 None => future::pending().await,
@@ -368,7 +363,7 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
 /// Puts the clock forward when it is told to, and says when that is done.
 pub(super) async fn clock(hub: Rc<Hub>, forward: Receiver<Forward>) {
     while let Ok(Forward { by, done }) = forward.recv().await {
-        hub.ahead.update(|ahead| ahead.saturating_add(by.as_millis() as u64));
+        hub.clock.forward(by);
         hub.input(Engine::handle_timeout);
         hub.earlier.raise();
         // Whoever asked may have stopped waiting.

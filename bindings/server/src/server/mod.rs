@@ -5,6 +5,7 @@
 //! writes of each connection into one system call, and the records of all into one commit. Only the store, files and the
 //! hashing of passwords have threads of their own. Nothing here knows the protocol.
 
+mod clock;
 mod connections;
 mod files;
 mod hub;
@@ -21,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use obrolan::{Engine, RecoveryError, Seq, Time};
+use obrolan::{Engine, RecoveryError, Seq};
 use smol::{Async, LocalExecutor, channel, future};
 
 use crate::{
@@ -29,6 +30,7 @@ use crate::{
     store::{FileStore, Found, Loaded, SqliteStore, Store, StoreError, Worker},
     threads,
 };
+use clock::system_time;
 use hub::Hub;
 
 /// A server that is bound to its address and has read its store; [`run`](Self::run) makes it serve.
@@ -137,7 +139,7 @@ impl Server {
             }
         };
         let (engine, journal) = match &mut store {
-            None => (Engine::new(config.engine(), seed()?, now())?, 0),
+            None => (Engine::new(config.engine(), seed()?, system_time())?, 0),
             Some(store) => recover(config, &mut **store)?,
         };
         let files = match config.storage {
@@ -350,7 +352,7 @@ fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<(Engine, usiz
         Some(error) => Err(error),
         None => {
             loaded?;
-            recovery.start(now())
+            recovery.start(system_time())
         }
     };
     match recovered {
@@ -363,10 +365,4 @@ fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
     Ok(seed)
-}
-
-/// The time, as the engine is told it.
-fn now() -> Time {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time(since_epoch.map_or(0, |since| since.as_millis() as u64))
 }

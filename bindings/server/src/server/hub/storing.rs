@@ -159,7 +159,7 @@ impl Hub {
             for entry in contents.records.iter() {
                 recovery.record(Seq(entry.seq), entry.record).map_err(|e| e.to_string())?;
             }
-            recovery.start(self.now()).map_err(|e| e.to_string())
+            recovery.start(self.clock.now()).map_err(|e| e.to_string())
         })()?;
         self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())?;
         if let Some(store) = &mut *self.store.borrow_mut() {
