@@ -30,6 +30,7 @@ use super::{
     connections::{Socket, Written},
     files::Keeper,
     passwords::Pool,
+    seldom::Seldom,
     signal::{Queue, Signal},
 };
 use crate::{
@@ -69,6 +70,8 @@ pub(super) struct Hub {
     /// A connection is gone, or records are stored.
     progress: Signal,
     failed: Signal,
+    throttled: Seldom,
+    unreadable: Seldom,
     /// What the task that has failed panicked with.
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
@@ -100,6 +103,8 @@ impl Hub {
             store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
+            throttled: Seldom::default(),
+            unreadable: Seldom::default(),
             panic: Cell::default(),
         }
     }
@@ -288,9 +293,10 @@ impl Hub {
             Event::Registered { conn, user } => tracing::info!(?conn, user = %escaped(user), "registered"),
             Event::LoggedIn { conn, user } => tracing::info!(?conn, user = %escaped(user), "logged in"),
             Event::LoginFailed { conn } => tracing::warn!(?conn, peer = peer(conn), "failed to log in"),
-            Event::Throttled { conn } => {
-                tracing::warn!(?conn, peer = peer(conn), "too many attempts to log in");
-            }
+            // This costs whoever tries nothing.
+            Event::Throttled { conn } => self.throttled.tell(|others| {
+                tracing::warn!(?conn, others, peer = peer(conn), "too many attempts to log in");
+            }),
             other => tracing::info!("{other:?}"),
         }
     }

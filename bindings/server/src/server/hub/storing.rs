@@ -116,7 +116,10 @@ impl Hub {
     /// The store has read what the engine asked for, or not.
     fn read(&self, ticket: u64, result: Result<Answer, StoreError>) {
         let answer = result.unwrap_or_else(|error| {
-            tracing::error!("messages cannot be read: {error}");
+            // That the store has failed is told already.
+            if !matches!(error, StoreError::Halted { .. }) {
+                self.unreadable.tell(|others| tracing::error!(others, "messages cannot be read: {error}"));
+            }
             Answer::Failed
         });
         self.answer(Ticket(ticket), answer);
