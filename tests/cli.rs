@@ -90,14 +90,15 @@ fn a_port_in_use_ends_with_1_and_says_what_to_do() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let ready = folder.path().join("ready");
-    fs::write(&ready, "left by a server that was killed").unwrap();
+    fs::write(&ready, "of the server that is running").unwrap();
     let args = ["serve", "--listen", &address, "--ready-file", "ready"];
     let (code, out, err) = told(obrolan(folder.path(), &args));
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(err.starts_with(&format!("obrolan: cannot listen on {address} (")), "{err}");
     let advice = "another program listens there: stop it, or choose another port with --listen\n";
     assert!(err.ends_with(advice), "{err}");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no server is ready, and no data folder was made");
+    assert_eq!(fs::read_to_string(&ready).unwrap(), "of the server that is running");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no data folder was made");
 }
 
 #[test]
