@@ -90,14 +90,15 @@ fn a_port_in_use_ends_with_1_and_says_what_to_do() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other.local_addr().unwrap().to_string();
     let ready = folder.path().join("ready");
-    fs::write(&ready, "left by a server that was killed").unwrap();
+    fs::write(&ready, "of the server that is running").unwrap();
     let args = ["serve", "--listen", &address, "--ready-file", "ready"];
     let (code, out, err) = told(obrolan(folder.path(), &args));
     assert_eq!((code, &*out), (Some(1), ""));
     assert!(err.starts_with(&format!("obrolan: cannot listen on {address} (")), "{err}");
     let advice = "another program listens there: stop it, or choose another port with --listen\n";
     assert!(err.ends_with(advice), "{err}");
-    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0, "no server is ready, and no data folder was made");
+    assert_eq!(fs::read_to_string(&ready).unwrap(), "of the server that is running");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no data folder was made");
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn a_folder_that_cannot_be_made_ends_with_1() {
 fn a_server_says_where_it_is_and_how_to_go_on() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("new").join("data");
-    let mut server = Process::start_on(&data, &["--log", "warn"]);
+    let mut server = Process::start_on(&data, &["--log", "warn", "--limits-connections", "1000"]);
     let address = server.address();
     server.connect().register("ani");
     server.signal("INT");
@@ -167,12 +168,15 @@ fn a_log_tells_where_failed_logins_come_from() {
     let server = Process::start(&["--memory", "--accounts-throttle-loopback", "true"]);
     let mut client = server.connect();
     while client.code("AUTH ani keliru-sekali") != "throttled" {}
+    (0..20).for_each(|_| assert_eq!(client.code("AUTH ani keliru-sekali"), "throttled"));
     let log = server.log();
     let peer = format!(" peer={}", client.stream().local_addr().unwrap());
     for what in ["failed to log in", "too many attempts to log in"] {
         let line = log.lines().find(|line| line.contains(what)).unwrap();
         assert!(line.contains("WARN") && line.ends_with(&peer), "{line}");
     }
+    let throttled = log.matches("too many attempts to log in").count();
+    assert!(throttled < 20, "it is told once a second, and was {throttled} times");
 }
 
 #[test]

@@ -315,7 +315,7 @@ fn files_under(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_swept() {
+fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_put_aside() {
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");
     let server = Process::start_on(folder.path(), &[]);
@@ -333,10 +333,17 @@ fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_swept() {
     // As a crash between the content and its record leaves it.
     let stray = files.join("ab");
     fs::create_dir(&stray).unwrap();
-    fs::write(stray.join("c".repeat(62)), "nobody's").unwrap();
+    let rest = "c".repeat(62);
+    fs::write(stray.join(&rest), "nobody's").unwrap();
 
     let server = Process::start_on(folder.path(), &[]);
-    assert_eq!(files_under(&files).len(), 1, "what no message names is swept");
+    let put_aside = files.join("unnamed").join(format!("ab{rest}"));
+    assert_eq!(fs::read(&put_aside).unwrap(), b"nobody's");
+    let log = server.log();
+    let told = |line: &str| line.contains("1 files that no message names were moved to") && line.contains("WARN");
+    assert!(log.lines().any(told), "{log}");
+    fs::remove_file(put_aside).unwrap();
+    assert_eq!(files_under(&files).len(), 1, "what was half sent is swept");
     let mut client = server.connect();
     client.log_in("budi");
     let read = client.ok(&format!("GET_FILE {sent}"));
@@ -362,6 +369,38 @@ fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_swept() {
     assert_eq!(client.code(&format!("GET_FILE {sent}")), "unavailable");
     let log = server.log();
     assert!(log.lines().any(|line| line.contains("No such file") && line.contains(HALO_DUNIA)), "{log}");
+}
+
+#[test]
+fn a_server_without_its_database_does_not_touch_the_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut server = Process::start_on(&data, &[]);
+    let mut client = server.connect();
+    client.register("ani");
+    let sent = id(&client.ok("SEND_FILE ani a.txt aGFsbyBkdW5pYQ=="));
+    server.signal("TERM");
+    server.wait();
+    let [content] = &files_under(&data.join("files"))[..] else { panic!("one file was sent") };
+
+    // Its name is lost: the folder is not one to begin anew in.
+    let (database, aside) = (data.join("obrolan.sqlite3"), folder.path().join("aside"));
+    fs::rename(&database, &aside).unwrap();
+    let refused = Command::new(env!("CARGO_BIN_EXE_obrolan"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .output()
+        .unwrap();
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1), "{why}");
+    assert!(why.contains("it is missing, but there are files of users"), "{why}");
+    assert_eq!(fs::read(content).unwrap(), b"halo dunia");
+
+    fs::rename(aside, database).unwrap();
+    let server = Process::start_on(&data, &[]);
+    let mut client = server.connect();
+    client.log_in("ani");
+    assert_eq!(text(&client.ok(&format!("GET_FILE {sent}")), "data"), "aGFsbyBkdW5pYQ==");
 }
 
 /// The SHA-256 of "halo dunia".

@@ -373,12 +373,30 @@ fn round_trips_leave_nothing_behind() {
 
 #[test]
 #[cfg(unix)]
-fn without_descriptors_the_connections_there_are_go_on() {
+fn no_more_connections_are_taken_than_leave_descriptors_for_files() {
     let mut command = Command::new("sh");
-    command.args(["-c", r#"ulimit -n 50; exec "$0" "$@""#, env!("CARGO_BIN_EXE_obrolan")]);
-    let server = Process::start_by(command, &["--memory"]);
+    command.args(["-c", r#"ulimit -n 100; exec "$0" "$@""#, env!("CARGO_BIN_EXE_obrolan")]);
+    let data = tempfile::tempdir().unwrap();
+    let server = Process::start_by(command, &["--data", data.path().to_str().unwrap()]);
+    let told = "limits.connections is 20000, but this process may have 100 files open, so it takes 36 connections";
+    assert!(server.log().contains(told), "{}", server.log());
+    let mut clients: Vec<_> = (0..36).map(|_| server.connect()).collect();
+    clients.iter_mut().for_each(Client::ping);
+    assert_eq!(error_code(&server.connect().response()), "busy");
+    clients[0].register("ani");
+    let sent = clients[0].ok("SEND_FILE ani a.txt aGFsbyE=");
+    assert_eq!(text(&clients[0].ok(&format!("GET_FILE {}", id(&sent))), "data"), "aGFsbyE=");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn without_descriptors_the_connections_there_are_go_on() {
+    let server = Process::start(&["--memory"]);
     let mut first = server.connect();
     first.ping();
+    // The limit is lowered under the server, as other descriptors of a program that embeds it would do.
+    let pid = server.pid().try_into().unwrap();
+    rlimit::prlimit(pid, rlimit::Resource::NOFILE, Some((50, 50)), None).unwrap();
     let mut others: Vec<_> = (0..60).map(|_| server.connect()).collect();
     others.iter_mut().for_each(|client| client.write(b"PING\n").unwrap());
     let deadline = Instant::now() + PATIENCE;
@@ -386,6 +404,9 @@ fn without_descriptors_the_connections_there_are_go_on() {
         assert!(Instant::now() < deadline, "{:?} descriptors are open", server.descriptors());
         thread::sleep(Duration::from_millis(10));
     }
+    thread::sleep(Duration::from_millis(500));
+    let log = server.log();
+    assert_eq!(log.matches("cannot take a connection").count(), 1, "it is told once a second: {log}");
     first.ping();
     // As others go, those who wait have their turn.
     for mut client in others {

@@ -19,7 +19,7 @@ use crate::{
     cli::{EXIT_CONFIG, EXIT_FAILURE, EXIT_SUCCESS, ServeArgs},
     config::{self, Loaded, Registration, SETTINGS, ServerConfig, Storage},
     log,
-    server::Server,
+    server::Claimed,
 };
 
 /// Does what `obrolan serve` was asked to do, and returns the exit code when the server has stopped.
@@ -56,11 +56,12 @@ fn serve(config: &ServerConfig) -> Result<(), Box<dyn Error>> {
     let no_signals =
         |error| format!("cannot watch for SIGINT and SIGTERM ({error}); the system is short of resources");
     let stop = signals::stop_requested().map_err(no_signals)?;
+    let claimed = Claimed::claim(config)?;
+    // Not before: where another server has the address or the folder, the file is likely that one's.
     if let Some(path) = &config.ready_file {
         ReadyFile::clear(path).map_err(|error| no_ready_file(path, &error))?;
     }
-
-    let server = Server::bind(config)?;
+    let server = claimed.load()?;
     let address = server.local_addr();
     let folder = path::absolute(&config.data).unwrap_or_else(|_| config.data.clone());
     let facts = Facts {

@@ -9,7 +9,10 @@ use std::{
 };
 
 /// The file, there for as long as this is.
-pub(super) struct ReadyFile(PathBuf);
+pub(super) struct ReadyFile {
+    path: PathBuf,
+    content: String,
+}
 
 impl ReadyFile {
     /// Removes what an earlier server that was killed has left, which would send a waiting script there.
@@ -25,20 +28,22 @@ impl ReadyFile {
         let mut name = OsString::from(path);
         name.push(format!(".{}.tmp", process::id()));
         let unfinished = PathBuf::from(name);
-        let written =
-            fs::write(&unfinished, format!("{address}\n")).and_then(|()| fs::rename(&unfinished, path));
+        let content = format!("{address}\n");
+        let written = fs::write(&unfinished, &content).and_then(|()| fs::rename(&unfinished, path));
         if let Err(error) = written {
             let _ = fs::remove_file(&unfinished);
             return Err(error);
         }
-        Ok(ReadyFile(path.to_owned()))
+        Ok(ReadyFile { path: path.to_owned(), content })
     }
 }
 
 impl Drop for ReadyFile {
     fn drop(&mut self) {
-        // The server ends; whoever finds the file now finds nobody at its address.
-        let _ = fs::remove_file(&self.0);
+        // The server ends; whoever finds the file now finds nobody at its address. Unless another server has written its own over it.
+        if fs::read_to_string(&self.path).is_ok_and(|content| content == self.content) {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -59,6 +64,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "[::1]:7000\n");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "nothing unfinished is left");
         drop(ready);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn it_is_left_to_a_server_that_has_written_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ready");
+        let first = ReadyFile::write(&path, "[::1]:7000".parse().unwrap()).unwrap();
+        let second = ReadyFile::write(&path, "[::1]:7001".parse().unwrap()).unwrap();
+        drop(first);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "[::1]:7001\n");
+        drop(second);
         assert!(!path.exists());
     }
 

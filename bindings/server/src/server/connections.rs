@@ -5,14 +5,14 @@ use std::{
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     rc::Rc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use obrolan::{ConnId, Outgoing, wire};
 use rustix::net::sockopt;
 use smol::{Async, Timer, future};
 
-use super::{hub::Hub, signal::Signal};
+use super::{hub::Hub, seldom::Seldom, signal::Signal};
 
 /// A connection's socket and what its tasks tell each other.
 pub(super) struct Socket {
@@ -110,7 +110,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 
 /// Takes connections as they come, forever.
 pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
-    let mut refused_last: Option<Instant> = None;
+    let (refusals, failures) = (Seldom::default(), Seldom::default());
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
@@ -131,13 +131,7 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
                         hub.spawn(read(hub.clone(), conn, socket));
                     }
                     Err(refused) => {
-                        // Whoever fills the server with connections shall not fill the log too.
-                        if refused_last.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
-                            refused_last = Some(Instant::now());
-                            tracing::warn!(
-                                "refused a connection, and maybe others within this second: {refused}"
-                            );
-                        }
+                        refusals.tell(|others| tracing::warn!(others, "refused a connection: {refused}"));
                         refuse(stream.get_ref());
                     }
                 }
@@ -146,7 +140,9 @@ pub(super) async fn accept(hub: Rc<Hub>, listener: Async<TcpListener>) {
             }
             Err(error) => {
                 // Mostly there are no descriptors left; until one is free, asking again would only turn in circles.
-                tracing::warn!("cannot take a connection ({error}); trying again in 100 ms");
+                failures.tell(|others| {
+                    tracing::warn!(others, "cannot take a connection ({error}); trying again every 100 ms");
+                });
                 Timer::after(Duration::from_millis(100)).await;
             }
         }

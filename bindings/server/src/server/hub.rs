@@ -26,10 +26,11 @@ use storing::Storing;
 
 use super::{
     Forward, RunError,
+    clock::Clock,
     connections::{Socket, Written},
     files::Keeper,
-    now,
     passwords::Pool,
+    seldom::Seldom,
     signal::{Queue, Signal},
 };
 use crate::{
@@ -63,13 +64,14 @@ pub(super) struct Hub {
     /// The engine's timeout is earlier than the one waited for.
     earlier: Signal,
     waited_for: Cell<Option<Time>>,
-    /// Milliseconds by which the server's clock was put forward.
-    ahead: Cell<u64>,
+    clock: Clock,
     /// Readers that wait until the store has room.
     store_room: Queue,
     /// A connection is gone, or records are stored.
     progress: Signal,
     failed: Signal,
+    throttled: Seldom,
+    unreadable: Seldom,
     /// What the task that has failed panicked with.
     panic: Cell<Option<Box<dyn Any + Send>>>,
 }
@@ -97,10 +99,12 @@ impl Hub {
             outputs: Signal::default(),
             earlier: Signal::default(),
             waited_for: Cell::new(None),
-            ahead: Cell::new(0),
+            clock: Clock::new(),
             store_room: Queue::default(),
             progress: Signal::default(),
             failed: Signal::default(),
+            throttled: Seldom::default(),
+            unreadable: Seldom::default(),
             panic: Cell::default(),
         }
     }
@@ -152,7 +156,7 @@ impl Hub {
     /// Waits while too much is on its way to the store.
     pub(super) async fn wait_for_store(&self) {
         let has_room =
-            || self.store.borrow().as_ref().is_none_or(|store| store.gathering.bytes() <= STORE_BACKLOG);
+            || self.store.borrow().as_ref().is_none_or(|store| store.waiting() <= STORE_BACKLOG);
         self.store_room.until(has_room).await;
     }
 
@@ -194,13 +198,9 @@ impl Hub {
     }
 
     fn input<T>(&self, input: impl FnOnce(&mut Engine, Time) -> T) -> T {
-        let result = input(&mut self.engine.borrow_mut(), self.now());
+        let result = input(&mut self.engine.borrow_mut(), self.clock.now());
         self.outputs.raise();
         result
-    }
-
-    fn now(&self) -> Time {
-        now().after(self.ahead.get())
     }
 
     fn closed(&self, conn: ConnId) {
@@ -252,15 +252,14 @@ impl Hub {
                 }
                 Output::Ask { ticket, ask: Ask::ReadMessages { ids, budget } } => {
                     if let Some(store) = &mut *self.store.borrow_mut() {
-                        // The bodies may be among the records that are gathering.
-                        store.commit_now();
+                        store.commit_for(ids.iter().max().map_or(0, |newest| newest.0));
                         store.worker.read(ticket.0, ids.into_iter().map(|id| id.0).collect(), budget);
                     }
                 }
                 Output::Ask { ticket, ask: Ask::ReadHistory { newest, before, floor, limit, budget } } => {
                     if let Some(store) = &mut *self.store.borrow_mut() {
                         let start = before.map_or(Start::At(newest.0), |before| Start::Before(before.0));
-                        store.commit_now();
+                        store.commit_for(before.unwrap_or(newest).0);
                         store.worker.history(ticket.0, start, floor.0, limit, budget);
                     }
                 }
@@ -294,9 +293,10 @@ impl Hub {
             Event::Registered { conn, user } => tracing::info!(?conn, user = %escaped(user), "registered"),
             Event::LoggedIn { conn, user } => tracing::info!(?conn, user = %escaped(user), "logged in"),
             Event::LoginFailed { conn } => tracing::warn!(?conn, peer = peer(conn), "failed to log in"),
-            Event::Throttled { conn } => {
-                tracing::warn!(?conn, peer = peer(conn), "too many attempts to log in");
-            }
+            // This costs whoever tries nothing.
+            Event::Throttled { conn } => self.throttled.tell(|others| {
+                tracing::warn!(?conn, others, peer = peer(conn), "too many attempts to log in");
+            }),
             other => tracing::info!("{other:?}"),
         }
     }
@@ -310,7 +310,7 @@ impl Hub {
         loop {
             match socket.write(engine.outgoing(conn)) {
                 Written::Bytes(0) => return,
-                Written::Bytes(n) => engine.sent(self.now(), conn, n).expect("it was outgoing"),
+                Written::Bytes(n) => engine.sent(self.clock.now(), conn, n).expect("it was outgoing"),
                 Written::Blocked => {
                     socket.blocked.set(true);
                     let hub = self.clone();
@@ -326,7 +326,7 @@ impl Hub {
                 }
                 Written::Gone => {
                     // Known to the engine, or closed by it since: either way it is over.
-                    let _ = engine.peer_closed(self.now(), conn, Closed::Gone);
+                    let _ = engine.peer_closed(self.clock.now(), conn, Closed::Gone);
                     return self.closed(conn);
                 }
             }
@@ -356,7 +356,7 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
         let due = async {
             match timeout {
                 Some(time) => {
-                    Timer::at(Instant::now() + Duration::from_millis(time.since(hub.now()))).await;
+                    Timer::at(Instant::now() + Duration::from_millis(time.since(hub.clock.now()))).await;
                     hub.input(Engine::handle_timeout);
                 }
                 None => future::pending().await,
@@ -369,7 +369,7 @@ pub(super) async fn timeouts(hub: Rc<Hub>) {
 /// Puts the clock forward when it is told to, and says when that is done.
 pub(super) async fn clock(hub: Rc<Hub>, forward: Receiver<Forward>) {
     while let Ok(Forward { by, done }) = forward.recv().await {
-        hub.ahead.update(|ahead| ahead.saturating_add(by.as_millis() as u64));
+        hub.clock.forward(by);
         hub.input(Engine::handle_timeout);
         hub.earlier.raise();
         // Whoever asked may have stopped waiting.

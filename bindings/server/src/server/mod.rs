@@ -5,10 +5,12 @@
 //! writes of each connection into one system call, and the records of all into one commit. Only the store, files and the
 //! hashing of passwords have threads of their own. Nothing here knows the protocol.
 
+mod clock;
 mod connections;
 mod files;
 mod hub;
 mod passwords;
+mod seldom;
 mod signal;
 
 use std::{
@@ -21,14 +23,15 @@ use std::{
     time::Duration,
 };
 
-use obrolan::{Engine, RecoveryError, Seq, Time};
+use obrolan::{Engine, RecoveryError, Seq};
 use smol::{Async, LocalExecutor, channel, future};
 
 use crate::{
     config::{Address, ServerConfig, Storage},
-    store::{FileStore, Loaded, SqliteStore, Store, StoreError, Worker},
+    store::{FileStore, Found, Loaded, SqliteStore, Store, StoreError, Worker},
     threads,
 };
+use clock::system_time;
 use hub::Hub;
 
 /// A server that is bound to its address and has read its store; [`run`](Self::run) makes it serve.
@@ -123,51 +126,7 @@ impl Server {
     /// # Errors
     /// Anything that keeps it from serving, in words for the person who started it.
     pub fn bind(config: &ServerConfig) -> Result<Server, StartError> {
-        // First, so that a server that cannot listen makes no data folder.
-        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
-        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
-        let local_addr = listener.local_addr().map_err(listen)?;
-        let mut created = false;
-        let mut store: Option<Box<dyn Store>> = match config.storage {
-            Storage::Memory => None,
-            Storage::Disk => {
-                let (store, made) = SqliteStore::open(&config.data)?;
-                created = made;
-                Some(Box::new(store))
-            }
-        };
-        let (engine, journal) = match &mut store {
-            None => (Engine::new(config.engine(), seed()?, now())?, 0),
-            Some(store) => recover(config, &mut **store)?,
-        };
-        let files = match config.storage {
-            Storage::Memory => None,
-            Storage::Disk => {
-                let (files, missing) = FileStore::open(&config.data, &engine.file_digests().collect())?;
-                if missing > 0 {
-                    tracing::error!(
-                        "{missing} files that were sent are not in {}; restore that folder from a backup",
-                        config.data.join("files").display()
-                    );
-                }
-                Some(files)
-            }
-        };
-        // As many descriptors as the system lets this process have: each connection takes one.
-        if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-            tracing::warn!("the limit of open files stays as it is: {error}");
-        }
-        Ok(Server {
-            config: config.clone(),
-            engine,
-            store,
-            files,
-            listener,
-            local_addr,
-            created,
-            journal,
-            forward: channel::unbounded(),
-        })
+        Claimed::claim(config)?.load()
     }
 
     /// The address it is bound to.
@@ -256,6 +215,75 @@ impl Server {
     }
 }
 
+/// An address and a data folder that are this server's from now on. Nothing is read yet.
+pub(crate) struct Claimed {
+    config: ServerConfig,
+    listener: TcpListener,
+    local_addr: SocketAddr,
+    store: Option<Box<dyn Store>>,
+    created: bool,
+}
+
+impl Claimed {
+    /// Binds the address and opens the store.
+    pub(crate) fn claim(config: &ServerConfig) -> Result<Claimed, StartError> {
+        // First, so that a server that cannot listen makes no data folder.
+        let listen = |source| StartError::Listen { address: config.listen.clone(), source };
+        let listener = TcpListener::bind(&config.listen).map_err(listen)?;
+        let local_addr = listener.local_addr().map_err(listen)?;
+        let (store, created): (Option<Box<dyn Store>>, bool) = match config.storage {
+            Storage::Memory => (None, false),
+            Storage::Disk => {
+                let (store, created) = SqliteStore::open(&config.data)?;
+                (Some(Box::new(store)), created)
+            }
+        };
+        Ok(Claimed { config: config.clone(), listener, local_addr, store, created })
+    }
+
+    /// Rebuilds the engine from the store.
+    pub(crate) fn load(self) -> Result<Server, StartError> {
+        let Claimed { mut config, listener, local_addr, mut store, created } = self;
+        limit_connections(&mut config);
+        let (engine, journal) = match &mut store {
+            None => (Engine::new(config.engine(), seed()?, system_time())?, 0),
+            Some(store) => recover(&config, &mut **store)?,
+        };
+        let files = match config.storage {
+            Storage::Memory => None,
+            Storage::Disk => {
+                let (files, found) = FileStore::open(&config.data, &engine.file_digests().collect())?;
+                let folder = config.data.join("files");
+                let Found { missing, unnamed } = found;
+                if missing > 0 {
+                    tracing::error!(
+                        "{missing} files that were sent are not in {}; restore that folder from a backup",
+                        folder.display()
+                    );
+                }
+                if unnamed > 0 {
+                    tracing::warn!(
+                        "{unnamed} files that no message names were moved to {}; delete that folder when nothing is missed",
+                        folder.join("unnamed").display()
+                    );
+                }
+                Some(files)
+            }
+        };
+        Ok(Server {
+            config,
+            engine,
+            store,
+            files,
+            listener,
+            local_addr,
+            created,
+            journal,
+            forward: channel::unbounded(),
+        })
+    }
+}
+
 /// A server in this process. Dropping it stops it.
 pub struct RunningServer {
     local_addr: SocketAddr,
@@ -311,6 +339,26 @@ impl Drop for RunningServer {
     }
 }
 
+/// Descriptors that connections leave to the database, to files and to the process itself.
+const RESERVED_DESCRIPTORS: u64 = 64;
+
+/// Has the system let this process have as many descriptors as it may, and takes no more connections than that allows: each
+/// takes one, and without any left no file could be opened.
+fn limit_connections(config: &mut ServerConfig) {
+    let descriptors = match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(descriptors) => descriptors,
+        Err(error) => return tracing::warn!("the limit of open files stays as it is: {error}"),
+    };
+    let most = descriptors.saturating_sub(RESERVED_DESCRIPTORS).max(1).try_into().unwrap_or(usize::MAX);
+    let connections = &mut config.limits.connections;
+    if *connections > most {
+        tracing::warn!(
+            "limits.connections is {connections}, but this process may have {descriptors} files open, so it takes {most} connections; raise the system's limit (LimitNOFILE=, ulimit -n) or lower that one"
+        );
+        *connections = most;
+    }
+}
+
 /// The address by which clients on this machine reach a server that listens there.
 pub(crate) fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
@@ -342,7 +390,7 @@ fn recover(config: &ServerConfig, store: &mut dyn Store) -> Result<(Engine, usiz
         Some(error) => Err(error),
         None => {
             loaded?;
-            recovery.start(now())
+            recovery.start(system_time())
         }
     };
     match recovered {
@@ -355,10 +403,4 @@ fn seed() -> io::Result<[u8; 32]> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::from)?;
     Ok(seed)
-}
-
-/// The time, as the engine is told it.
-fn now() -> Time {
-    let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    Time(since_epoch.map_or(0, |since| since.as_millis() as u64))
 }

@@ -18,6 +18,7 @@ pub struct MessageRef {
 pub struct Batch {
     bytes: Vec<u8>,
     ends: Vec<End>,
+    first_message: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -53,6 +54,7 @@ impl Batch {
     pub fn push(&mut self, seq: u64, record: &[u8], message: Option<MessageRef>) {
         if let Some(message) = message {
             assert!(message.at <= record.len(), "a message's body begins inside its record");
+            self.first_message.get_or_insert(message.id);
         }
         self.bytes.extend_from_slice(record);
         self.ends.push(End { seq, end: self.bytes.len(), message });
@@ -62,6 +64,7 @@ impl Batch {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
+        self.first_message = None;
     }
 
     /// Whether there is no record in it.
@@ -92,6 +95,12 @@ impl Batch {
     #[must_use]
     pub fn last_seq(&self) -> Option<u64> {
         self.ends.last().map(|end| end.seq)
+    }
+
+    /// The number of the first message that a record carries.
+    #[must_use]
+    pub fn first_message(&self) -> Option<u64> {
+        self.first_message
     }
 
     /// The records in the order they were added.
@@ -147,18 +156,19 @@ mod tests {
         assert_eq!(seqs, [7, 8, 9]);
         assert_eq!(parts, [[&b"plain"[..], b"plain", b""], [b"headbody", b"head", b"body"], [b"", b"", b""]]);
         assert_eq!(
-            (batch.first_seq(), batch.last_seq(), batch.len(), batch.bytes()),
-            (Some(7), Some(9), 3, 13)
+            (batch.first_seq(), batch.last_seq(), batch.len(), batch.bytes(), batch.first_message()),
+            (Some(7), Some(9), 3, 13, Some(3))
         );
     }
 
     #[test]
     fn a_cleared_batch_is_empty_and_keeps_its_memory() {
         let mut batch = Batch::new();
-        batch.push(1, &[1; 1000], None);
+        batch.push(1, &[1; 1000], Some(MessageRef { id: 1, prev: 0, at: 0 }));
         batch.clear();
         assert!(batch.is_empty());
         assert_eq!((batch.first_seq(), batch.last_seq(), batch.bytes()), (None, None, 0));
+        assert_eq!(batch.first_message(), None);
         assert!(batch.bytes.capacity() >= 1000);
     }
 

@@ -1,6 +1,7 @@
 //! Contents of files on a disk, beside the database: each once, under its SHA-256.
 //!
-//! `files/ab/cdef…` is a content, and `files/tmp/7` the upload of that number. A content gets its name only when it is whole and
+//! `files/ab/cdef…` is a content, `files/tmp/7` the upload of that number, and `files/unnamed/abcdef…` a content that no message
+//! named when the server started. A content gets its name only when it is whole and
 //! synced, and the name is synced before anybody is told: whatever stands under a name is that content, whenever the power is cut.
 //! No name given by a peer ever becomes a file's.
 
@@ -25,6 +26,15 @@ pub struct FileStore {
     checked: HashSet<Digest>,
 }
 
+/// What [`FileStore::open`] found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// How many of the named contents are not there.
+    pub missing: usize,
+    /// How many contents were moved to `files/unnamed/`, for they are not named.
+    pub unnamed: usize,
+}
+
 /// An upload is hashed as it comes, so that finishing does not read it again.
 #[derive(Clone, Default)]
 struct Upload {
@@ -35,35 +45,60 @@ struct Upload {
 }
 
 impl FileStore {
-    /// Opens the contents in the folder `data`, and removes what a crash has left there: uploads, and contents that are not
-    /// `named`. Says how many of the named ones are missing.
+    /// Opens the contents in the folder `data`. Removes uploads that a crash has left there, and moves contents that are not `named`
+    /// out of the way: of those too a crash leaves some, but the database may also be older than they are. What was
+    /// moved at an earlier start and is named now comes back.
     ///
     /// # Errors
     /// [`StoreError::Io`] with what the system said.
-    pub fn open(data: &Path, named: &HashSet<Digest>) -> Result<(FileStore, usize), StoreError> {
+    pub fn open(data: &Path, named: &HashSet<Digest>) -> Result<(FileStore, Found), StoreError> {
         let folder =
             std::path::absolute(data).map_err(|source| io_error("find", data, source))?.join("files");
-        let tmp = folder.join("tmp");
-        for path in [&folder, &tmp] {
-            if !path.is_dir() {
-                make(path).map_err(|source| io_error("create the folder", path, source))?;
-            }
+        let (tmp, unnamed) = (folder.join("tmp"), folder.join("unnamed"));
+        for path in [&folder, &tmp, &unnamed] {
+            make_if_missing(path)?;
         }
         for upload in entries(&tmp)? {
-            remove(&upload)?;
+            fs::remove_file(&upload).map_err(|source| io_error("remove", &upload, source))?;
         }
-        let mut found = 0;
-        for (prefix, group) in hex_entries(&folder, 2)? {
+        let store = FileStore { folder, uploads: HashMap::new(), checked: HashSet::new() };
+        let is_named = |hex: &str| digest(hex).filter(|digest| named.contains(digest));
+        let mut found = Found { missing: named.len(), unnamed: 0 };
+        for (prefix, group) in hex_entries(&store.folder, 2)? {
             for (rest, path) in hex_entries(&group, 62)? {
-                if digest(&(prefix.clone() + &rest)).is_some_and(|digest| named.contains(&digest)) {
-                    found += 1;
+                let name = prefix.clone() + &rest;
+                if is_named(&name).is_some() {
+                    found.missing -= 1;
                 } else {
-                    remove(&path)?;
+                    rename(&path, &unnamed.join(name))?;
+                    found.unnamed += 1;
                 }
             }
         }
-        let store = FileStore { folder, uploads: HashMap::new(), checked: HashSet::new() };
-        Ok((store, named.len() - found))
+        for (name, path) in hex_entries(&unnamed, 64)? {
+            let Some(digest) = is_named(&name) else { continue };
+            let content = store.content(&digest);
+            if !content.exists() {
+                make_if_missing(group(&content))?;
+                rename(&path, &content)?;
+                found.missing -= 1;
+            }
+        }
+        Ok((store, found))
+    }
+
+    /// Whether the folder `data` has contents in `files/`, whoever names them.
+    pub(super) fn any_in(data: &Path) -> Result<bool, StoreError> {
+        let folder = data.join("files");
+        if !folder.is_dir() {
+            return Ok(false);
+        }
+        for (_, group) in hex_entries(&folder, 2)? {
+            if !hex_entries(&group, 62)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Writes a part of an upload, at its end, where its last part began or at 0; what was there from `offset` on goes. After an
@@ -107,7 +142,7 @@ impl FileStore {
         File::options().write(true).open(&from)?.sync_all()?;
         let digest = held.hasher.finalize().into();
         let path = self.content(&digest);
-        let group = path.parent().expect("a content stands in a folder");
+        let group = group(&path);
         if !group.is_dir() {
             make(group)?;
         }
@@ -171,6 +206,18 @@ impl FileStore {
     }
 }
 
+/// The folder that a content stands in.
+fn group(content: &Path) -> &Path {
+    content.parent().expect("a content stands in a folder")
+}
+
+fn make_if_missing(folder: &Path) -> Result<(), StoreError> {
+    if !folder.is_dir() {
+        make(folder).map_err(|source| io_error("create the folder", folder, source))?;
+    }
+    Ok(())
+}
+
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
     let read = || fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>();
     read().map_err(|source| io_error("look into", folder, source))
@@ -199,15 +246,15 @@ fn digest(hex: &str) -> Option<Digest> {
     Some(digest)
 }
 
-fn remove(path: &Path) -> Result<(), StoreError> {
-    fs::remove_file(path).map_err(|source| io_error("remove", path, source))
+fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
+    fs::rename(from, to).map_err(|source| io_error("move", from, source))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn open(data: &Path, named: &[Digest]) -> (FileStore, usize) {
+    fn open(data: &Path, named: &[Digest]) -> (FileStore, Found) {
         FileStore::open(data, &named.iter().copied().collect()).unwrap()
     }
 
@@ -254,18 +301,36 @@ mod tests {
     }
 
     #[test]
-    fn strays_are_swept_and_the_missing_are_counted() {
+    fn uploads_are_swept_and_the_missing_are_counted() {
         let data = tempfile::tempdir().unwrap();
         let (mut store, _) = open(data.path(), &[]);
         store.append(1, 0, b"named").unwrap();
         let (named, _) = store.finish(1).unwrap();
-        store.append(2, 0, b"stray").unwrap();
-        store.finish(2).unwrap();
         store.append(3, 0, b"unfinished").unwrap();
         fs::write(data.path().join("files").join("notes.txt"), "not ours").unwrap();
-        let (mut store, missing) = open(data.path(), &[named, [7; 32]]);
-        assert_eq!((missing, count(data.path())), (1, 2));
+        let (mut store, found) = open(data.path(), &[named, [7; 32]]);
+        assert_eq!((found, count(data.path())), (Found { missing: 1, unnamed: 0 }, 2));
         assert_eq!(store.read(&named, 0, 5).unwrap(), b"named");
+    }
+
+    #[test]
+    fn what_is_not_named_is_kept_apart_and_comes_back_when_it_is() {
+        let data = tempfile::tempdir().unwrap();
+        let (mut store, _) = open(data.path(), &[]);
+        let digests = [b"one", b"two"].map(|content| {
+            store.append(1, 0, content).unwrap();
+            store.finish(1).unwrap().0
+        });
+        let unnamed = data.path().join("files/unnamed");
+
+        let (mut store, found) = open(data.path(), &digests[..1]);
+        assert_eq!(found, Found { missing: 0, unnamed: 1 });
+        assert_eq!(fs::read(unnamed.join(hex(&digests[1]))).unwrap(), b"two");
+        assert!(store.read(&digests[1], 0, 3).is_err());
+
+        let (mut store, found) = open(data.path(), &digests);
+        assert_eq!((found, count(&unnamed)), (Found { missing: 0, unnamed: 0 }, 0));
+        assert_eq!(store.read(&digests[1], 0, 3).unwrap(), b"two");
     }
 
     #[test]

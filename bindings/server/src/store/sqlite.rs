@@ -338,9 +338,14 @@ impl Store for SqliteStore {
             if bytes > budget {
                 break;
             }
-            let (_, body) = self.message(id)?;
-            bytes += body.len();
-            bodies.push(body);
+            match self.message(id) {
+                Ok((_, body)) => {
+                    bytes += body.len();
+                    bodies.push(body);
+                }
+                Err(error) if bodies.is_empty() => return Err(error),
+                Err(_) => break,
+            }
         }
         Ok(bodies)
     }
@@ -361,10 +366,15 @@ impl Store for SqliteStore {
         };
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while next > floor && messages.len() < limit && bytes <= budget {
-            let (prev, body) = self.message(next)?;
-            bytes += body.len();
-            messages.push(body);
-            next = prev;
+            match self.message(next) {
+                Ok((prev, body)) => {
+                    bytes += body.len();
+                    messages.push(body);
+                    next = prev;
+                }
+                Err(error) if messages.is_empty() => return Err(error),
+                Err(_) => break,
+            }
         }
         Ok(History { before, messages, more: next > floor })
     }

@@ -22,8 +22,9 @@ pub(super) struct Storing {
     pub(super) gathering: Batch,
     /// The memory of the batch that came back.
     spare: Batch,
-    /// Commits that are on their way.
+    /// Commits that are on their way, and the bytes of their records.
     in_flight: usize,
+    in_flight_bytes: usize,
     /// How many records are not in the last snapshot.
     since_snapshot: usize,
     snapshotting: bool,
@@ -37,6 +38,7 @@ impl Storing {
             gathering: Batch::new(),
             spare: Batch::new(),
             in_flight: 0,
+            in_flight_bytes: 0,
             since_snapshot,
             snapshotting: false,
         }
@@ -61,19 +63,38 @@ impl Storing {
         self.in_flight == 0 && self.gathering.is_empty()
     }
 
+    /// Bytes of records that are not stored yet.
+    pub(super) fn waiting(&self) -> usize {
+        self.in_flight_bytes + self.gathering.bytes()
+    }
+
+    /// Hands over what gathers if the message `newest`, or one before it that the store is about to be asked for, is among it. Messages have growing numbers.
+    pub(super) fn commit_for(&mut self, newest: u64) {
+        if self.gathering.first_message().is_some_and(|first| first <= newest) {
+            self.commit_now();
+        }
+    }
+
     pub(super) fn commit_when_idle(&mut self) {
         if self.in_flight == 0 {
             self.commit_now();
         }
     }
 
-    pub(super) fn commit_now(&mut self) {
+    fn commit_now(&mut self) {
         if !self.gathering.is_empty() {
             self.in_flight += 1;
+            self.in_flight_bytes += self.gathering.bytes();
             self.since_snapshot += self.gathering.len();
             let batch = std::mem::replace(&mut self.gathering, std::mem::take(&mut self.spare));
             self.worker.commit(batch);
         }
+    }
+
+    /// A commit that was on its way is not any more.
+    fn arrived(&mut self, batch: &Batch) {
+        self.in_flight -= 1;
+        self.in_flight_bytes -= batch.bytes();
     }
 
     pub(super) fn snapshot_when_due(&mut self, engine: &Engine) {
@@ -95,7 +116,10 @@ impl Hub {
     /// The store has read what the engine asked for, or not.
     fn read(&self, ticket: u64, result: Result<Answer, StoreError>) {
         let answer = result.unwrap_or_else(|error| {
-            tracing::error!("messages cannot be read: {error}");
+            // That the store has failed is told already.
+            if !matches!(error, StoreError::Halted { .. }) {
+                self.unreadable.tell(|others| tracing::error!(others, "messages cannot be read: {error}"));
+            }
             Answer::Failed
         });
         self.answer(Ticket(ticket), answer);
@@ -110,8 +134,6 @@ impl Hub {
             // The engine's state is not what is stored, until it is restored: nothing to make a snapshot of.
             store.since_snapshot = 0;
         }
-        self.store_room.wake();
-        self.progress.raise();
         let from = Seq(batch.first_seq().expect("no batch is empty"));
         if let Err(error) = self.input(|engine, now| engine.persist_failed(now, from)) {
             tracing::error!("the engine does not know the records that failed: {error}");
@@ -140,7 +162,7 @@ impl Hub {
             for entry in contents.records.iter() {
                 recovery.record(Seq(entry.seq), entry.record).map_err(|e| e.to_string())?;
             }
-            recovery.start(self.now()).map_err(|e| e.to_string())
+            recovery.start(self.clock.now()).map_err(|e| e.to_string())
         })()?;
         self.input(|engine, now| engine.restore(now, recovered)).map_err(|error| error.to_string())?;
         if let Some(store) = &mut *self.store.borrow_mut() {
@@ -161,7 +183,7 @@ pub(in super::super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
             Done::Committed { mut batch } => {
                 let up_to = Seq(batch.last_seq().expect("no batch is empty"));
                 if let Some(store) = &mut *hub.store.borrow_mut() {
-                    store.in_flight -= 1;
+                    store.arrived(&batch);
                     batch.clear();
                     store.spare = batch;
                     store.commit_when_idle();
@@ -174,8 +196,10 @@ pub(in super::super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
             }
             Done::CommitFailed { batch, error } => {
                 if let Some(store) = &mut *hub.store.borrow_mut() {
-                    store.in_flight -= 1;
+                    store.arrived(&batch);
                 }
+                hub.store_room.wake();
+                hub.progress.raise();
                 // The first failure is told to the engine; the batches behind it share its fate.
                 if !matches!(error, StoreError::Halted { .. }) {
                     retry = RETRY[0];
@@ -209,4 +233,70 @@ pub(in super::super) async fn stored(hub: Rc<Hub>, done: Receiver<Done>) {
         }
     }
     hub.failed.raise();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use smol::channel;
+
+    use super::*;
+    use crate::store::{Loaded, MessageRef, Start, Store};
+
+    /// A store whose commits wait until they are let through.
+    struct Slow(mpsc::Receiver<()>);
+
+    impl Store for Slow {
+        fn append(&mut self, _: &Batch) -> Result<(), StoreError> {
+            self.0.recv().expect("every commit is let through");
+            Ok(())
+        }
+
+        fn load(&mut self, _: &mut dyn FnMut(Loaded<'_>) -> Result<(), String>) -> Result<(), StoreError> {
+            unreachable!("nothing is loaded")
+        }
+
+        fn snapshot(&mut self, _: u64, _: &[u8]) -> Result<(), StoreError> {
+            unreachable!("no snapshot is made")
+        }
+
+        fn messages(&mut self, _: &[u64], _: usize) -> Result<Vec<Vec<u8>>, StoreError> {
+            unreachable!("nothing is read")
+        }
+
+        fn history(&mut self, _: Start, _: u64, _: usize, _: usize) -> Result<History, StoreError> {
+            unreachable!("nothing is read")
+        }
+    }
+
+    fn push(store: &mut Storing, message: u64) {
+        store.gathering.push(message, &[b'x'; 100], Some(MessageRef { id: message, prev: 0, at: 0 }));
+    }
+
+    #[test]
+    fn what_is_on_its_way_counts_until_it_arrives_and_reads_of_older_messages_let_more_gather() {
+        let (let_through, commits) = mpsc::channel();
+        let (done, reports) = channel::unbounded();
+        let mut store = Storing::new(Worker::spawn(Box::new(Slow(commits)), done).unwrap(), 0);
+        push(&mut store, 1);
+        store.commit_when_idle();
+        for message in 2..=10 {
+            push(&mut store, message);
+            store.commit_when_idle();
+            store.commit_for(1);
+        }
+        assert_eq!((store.in_flight, store.gathering.len(), store.waiting()), (1, 9, 1000));
+        store.commit_for(2);
+        assert_eq!((store.in_flight, store.gathering.len(), store.waiting()), (2, 0, 1000));
+
+        for waiting in [900, 0] {
+            let_through.send(()).unwrap();
+            let Done::Committed { batch } = reports.recv_blocking().unwrap() else { panic!("not committed") };
+            store.arrived(&batch);
+            assert_eq!(store.waiting(), waiting);
+        }
+        assert!(store.is_idle());
+        store.worker.close();
+    }
 }

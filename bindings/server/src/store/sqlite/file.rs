@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::super::{Place, StoreError};
+use super::super::{FileStore, Place, StoreError};
 use super::checksum::Head;
 use super::failure::{Failure, damaged};
 use super::folder::{Folder, io_error, private_file};
@@ -56,6 +56,11 @@ pub(super) fn create(folder: &Folder, path: &Path) -> Result<(), StoreError> {
     let log = log_of(path);
     if log.exists() {
         let why = format!("it is missing, but its log {} is there", log.display());
+        return Err(damaged(Place::File, why).reading(path, Place::File));
+    }
+    // What names them is lost then: an empty store would leave them to nobody.
+    if FileStore::any_in(&folder.path)? {
+        let why = "it is missing, but there are files of users in the folder \"files\" beside it; to begin anew, choose another data folder";
         return Err(damaged(Place::File, why).reading(path, Place::File));
     }
     let new = path.with_extension("new");

@@ -73,7 +73,9 @@ fn read_all(data: &Path, last: u64) -> Result<Content, StoreError> {
     let mut content = load(&mut store)?;
     let last = content.records.last().map_or(last, |&(seq, _)| seq);
     let ids: Vec<u64> = (1..=last / 2).map(|half| half * 20).collect();
-    content.messages = store.messages(&ids, usize::MAX)?;
+    while content.messages.len() < ids.len() {
+        content.messages.extend(store.messages(&ids[content.messages.len()..], usize::MAX)?);
+    }
     Ok(content)
 }
 
@@ -400,6 +402,23 @@ fn a_log_without_its_file_is_refused_and_kept() {
     fs::write(&log, "precious").unwrap();
     assert_damaged(&refused(data.path()), Place::File);
     assert_eq!(fs::read(&log).unwrap(), b"precious");
+}
+
+#[test]
+fn files_of_users_without_their_store_are_refused_and_kept() {
+    let data = TempDir::new().unwrap();
+    let group = data.path().join("files/ab");
+    fs::create_dir_all(&group).unwrap();
+    let content = group.join("c".repeat(62));
+    fs::write(&content, "precious").unwrap();
+    let error = refused(data.path());
+    assert_damaged(&error, Place::File);
+    assert!(error.to_string().contains("it is missing, but there are files of users"), "{error}");
+    assert_eq!(fs::read(&content).unwrap(), b"precious");
+    assert!(!data.path().join(FILE).exists());
+
+    fs::remove_file(content).unwrap();
+    open(data.path());
 }
 
 #[test]
