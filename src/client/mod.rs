@@ -122,7 +122,7 @@ enum Expected {
     Auth,
     Resume,
     Subscribe,
-    /// Of a login in whose place came another.
+    /// Of a login in whose place came another, or asked for in its name.
     Superseded,
     /// Of the oldest unanswered request.
     Request,
@@ -326,10 +326,11 @@ impl Client {
 
     fn log_in(&mut self) {
         for expected in &mut self.expected {
-            if matches!(expected, Expected::Auth | Expected::Resume) {
+            if matches!(expected, Expected::Auth | Expected::Resume | Expected::Subscribe) {
                 *expected = Expected::Superseded;
             }
         }
+        self.subscribing = 0;
         self.link = Link::LoggingIn;
         match (&self.session, &self.login.0) {
             (Some(sid), _) | (None, login::Kind::Session(sid)) => {
@@ -399,8 +400,10 @@ impl Client {
         let event = match frame {
             Frame::Response(response) => return self.take_response(response),
             Frame::Message(message) => {
-                // Before the answer to SUBSCRIBE, messages are of an earlier subscription. They come again: the cursor is the new one's.
-                if self.subscribing > 0 || self.seen.is_some_and(|seen| message.id <= seen) {
+                // Before the answer to a login, messages may be another user's; before that to SUBSCRIBE, they are of an earlier
+                // subscription. They come again: the cursor is the new one's.
+                let earlier = self.link != Link::Ready || self.subscribing > 0;
+                if earlier || self.seen.is_some_and(|seen| message.id <= seen) {
                     return Ok(());
                 }
                 self.seen = self.seen.map(|_| message.id);
@@ -434,7 +437,10 @@ impl Client {
             Expected::Auth | Expected::Resume => self.refused(response),
             Expected::Subscribe => {
                 self.subscribing -= 1;
-                self.seen = self.seen.map(|seen| begins(seen, &response));
+                // Where an earlier one begins says nothing about the one that took its place.
+                if self.subscribing == 0 {
+                    self.seen = self.seen.map(|seen| begins(seen, &response));
+                }
                 if !response.is_ok() {
                     self.events.push_back(Event::SubscribeFailed { response });
                 }
@@ -465,6 +471,9 @@ impl Client {
         let of_another =
             session.is_some_and(|named| self.session.as_ref().is_none_or(|own| own.expose() != named));
         match request {
+            Request::Quit => self.link = Link::Finished,
+            // It was asked in the name of an earlier login.
+            _ if self.link == Link::LoggingIn => {}
             Request::Auth { user, password } => {
                 if let Ok(login) = Login::password(user, password) {
                     self.adopt(login);
@@ -479,7 +488,6 @@ impl Client {
                     self.logged_in(true);
                 }
             }
-            Request::Quit => self.link = Link::Finished,
             _ if of_another => {}
             Request::Passwd { new, .. } => {
                 if let Some(Ok(login)) = self.login.user().map(|user| Login::password(user, new)) {
@@ -487,7 +495,9 @@ impl Client {
                 }
             }
             Request::Logout => self.adopt(Login::nothing()),
-            Request::Subscribe { after } => self.seen = Some(begins(after.unwrap_or(0), response)),
+            Request::Subscribe { after } if self.subscribing == 0 => {
+                self.seen = Some(begins(after.unwrap_or(0), response));
+            }
             _ => {}
         }
     }

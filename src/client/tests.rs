@@ -171,6 +171,83 @@ fn no_message_comes_twice() {
 }
 
 #[test]
+fn another_users_messages_begin_at_their_first() {
+    let bob = || Login::password("bob", "secret").unwrap();
+    // Ann's come until the server has heard of Bob,
+    let mut client = logged_in();
+    client.subscribe(0);
+    out(&mut client);
+    ok(&mut client);
+    client.login(bob());
+    receive(&mut client, &message(900));
+    // and after it has refused him.
+    error(&mut client, Code::BadCredentials);
+    receive(&mut client, &message(901));
+    client.login(bob());
+    out(&mut client);
+    token(&mut client, OTHER_SID);
+    assert_eq!(out(&mut client), "SUBSCRIBE 0\n");
+    ok(&mut client);
+    receive(&mut client, &message(1));
+    assert_eq!(ids(&mut client), [1]);
+    // An answer to what Ann asked for, in either way, says nothing about his.
+    for requested in [true, false] {
+        let mut client = logged_in();
+        if requested {
+            client.request(&Request::Subscribe { after: Some(u64::MAX) }).unwrap();
+            client.subscribe(0);
+        } else {
+            client.subscribe(u64::MAX);
+        }
+        client.login(bob());
+        out(&mut client);
+        receive(&mut client, r#"{"status":"OK","after":900}"#);
+        if requested {
+            receive(&mut client, r#"{"status":"OK"}"#);
+        }
+        token(&mut client, OTHER_SID);
+        assert_eq!(out(&mut client), "SUBSCRIBE 0\n", "requested: {requested}");
+    }
+}
+
+#[test]
+fn a_request_about_an_earlier_login_does_not_take_effect_on_a_later_one() {
+    let mut client = logged_in();
+    client.request(&Request::Passwd { old: "hunter2", new: "better" }).unwrap();
+    client.request(&Request::Auth { user: "carol", password: "other" }).unwrap();
+    client.request(&Request::Logout).unwrap();
+    client.login(Login::password("bob", "secret").unwrap());
+    out(&mut client);
+    ok(&mut client);
+    token(&mut client, SID);
+    ok(&mut client);
+    token(&mut client, OTHER_SID);
+    assert_eq!(client.session().unwrap().expose(), OTHER_SID);
+    client.connected();
+    assert_eq!(out(&mut client), format!("RESUME {OTHER_SID}\n"));
+    error(&mut client, Code::NoSession);
+    assert_eq!(out(&mut client), "AUTH bob secret\n");
+}
+
+#[test]
+fn the_last_subscription_says_where_messages_begin() {
+    for requested in [true, false] {
+        let mut client = logged_in();
+        if requested {
+            client.request(&Request::Subscribe { after: Some(u64::MAX) }).unwrap();
+        } else {
+            client.subscribe(u64::MAX);
+        }
+        client.subscribe(0);
+        out(&mut client);
+        receive(&mut client, r#"{"status":"OK","after":7}"#);
+        ok(&mut client);
+        receive(&mut client, &message(1));
+        assert_eq!(ids(&mut client), [1], "requested: {requested}");
+    }
+}
+
+#[test]
 fn a_refused_subscription_is_told() {
     let mut client = logged_in();
     client.subscribe(0);
