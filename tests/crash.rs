@@ -340,7 +340,8 @@ fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_put_aside() {
     let put_aside = files.join("unnamed").join(format!("ab{rest}"));
     assert_eq!(fs::read(&put_aside).unwrap(), b"nobody's");
     let log = server.log();
-    let told = |line: &str| line.contains("1 files that no message names were moved to") && line.contains("WARN");
+    let told =
+        |line: &str| line.contains("1 files that no message names were moved to") && line.contains("WARN");
     assert!(log.lines().any(told), "{log}");
     fs::remove_file(put_aside).unwrap();
     assert_eq!(files_under(&files).len(), 1, "what was half sent is swept");

@@ -378,7 +378,8 @@ fn no_more_connections_are_taken_than_leave_descriptors_for_files() {
     command.args(["-c", r#"ulimit -n 100; exec "$0" "$@""#, env!("CARGO_BIN_EXE_obrolan")]);
     let data = tempfile::tempdir().unwrap();
     let server = Process::start_by(command, &["--data", data.path().to_str().unwrap()]);
-    let told = "limits.connections is 20000, but this process may have 100 files open, so it takes 36 connections";
+    let told =
+        "limits.connections is 20000, but this process may have 100 files open, so it takes 36 connections";
     assert!(server.log().contains(told), "{}", server.log());
     let mut clients: Vec<_> = (0..36).map(|_| server.connect()).collect();
     clients.iter_mut().for_each(Client::ping);

@@ -155,8 +155,7 @@ impl Hub {
 
     /// Waits while too much is on its way to the store.
     pub(super) async fn wait_for_store(&self) {
-        let has_room =
-            || self.store.borrow().as_ref().is_none_or(|store| store.waiting() <= STORE_BACKLOG);
+        let has_room = || self.store.borrow().as_ref().is_none_or(|store| store.waiting() <= STORE_BACKLOG);
         self.store_room.until(has_room).await;
     }
 
