@@ -84,18 +84,18 @@ pub trait Store: Send {
     fn snapshot(&mut self, seq: u64, bytes: &[u8]) -> Result<(), StoreError>;
 
     /// Reads the bodies of the messages `ids`, in that order, each of them checked: the first, and of those after it as many as begin
-    /// within `budget` bytes. What cannot be read ends it too, unless it comes first: it hides nothing that is whole.
+    /// within `budget` bytes.
     ///
     /// # Errors
-    /// Of the first message; [`StoreError::Damaged`] if that is missing or altered.
+    /// [`StoreError::Damaged`] names the first message that is missing or altered.
     fn messages(&mut self, ids: &[u64], budget: usize) -> Result<Vec<Vec<u8>>, StoreError>;
 
     /// Reads a conversation backwards, from message to [`prev`](MessageRef::prev), each of them checked: the bodies of at most `limit`
     /// messages beyond `floor`, the first, and of those after it as many as begin within `budget` bytes. However long the
-    /// conversation is, no other row is touched. What cannot be read ends it too, unless there would be no messages then.
+    /// conversation is, no other row is touched.
     ///
     /// # Errors
-    /// Of the first message, or that of [`Start::Before`]; [`StoreError::Damaged`] if that is missing or altered.
+    /// [`StoreError::Damaged`] names the first message that is missing or altered.
     fn history(
         &mut self,
         start: Start,

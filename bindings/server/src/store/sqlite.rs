@@ -338,14 +338,9 @@ impl Store for SqliteStore {
             if bytes > budget {
                 break;
             }
-            match self.message(id) {
-                Ok((_, body)) => {
-                    bytes += body.len();
-                    bodies.push(body);
-                }
-                Err(error) if bodies.is_empty() => return Err(error),
-                Err(_) => break,
-            }
+            let (_, body) = self.message(id)?;
+            bytes += body.len();
+            bodies.push(body);
         }
         Ok(bodies)
     }
@@ -366,15 +361,10 @@ impl Store for SqliteStore {
         };
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while next > floor && messages.len() < limit && bytes <= budget {
-            match self.message(next) {
-                Ok((prev, body)) => {
-                    bytes += body.len();
-                    messages.push(body);
-                    next = prev;
-                }
-                Err(error) if messages.is_empty() => return Err(error),
-                Err(_) => break,
-            }
+            let (prev, body) = self.message(next)?;
+            bytes += body.len();
+            messages.push(body);
+            next = prev;
         }
         Ok(History { before, messages, more: next > floor })
     }

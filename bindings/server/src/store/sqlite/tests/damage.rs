@@ -284,13 +284,3 @@ fn a_log_cut_short_or_half_written_is_no_damage() {
         assert_eq!(records, super::records(1..=records.len() as u64), "at {end}");
     }
 }
-
-#[test]
-fn a_damaged_message_does_not_hide_those_asked_for_before_it() {
-    let data = example();
-    edit(data.path(), "UPDATE messages SET body = x'00' WHERE id = 60");
-    let mut store = open(data.path());
-    assert_eq!(store.messages(&[20, 40, 60, 80], usize::MAX).unwrap(), [body(2), body(4)]);
-    assert_damaged(&store.messages(&[60, 80], usize::MAX).unwrap_err(), Place::Message(60));
-    assert_eq!(store.messages(&[80], usize::MAX).unwrap(), [body(8)]);
-}

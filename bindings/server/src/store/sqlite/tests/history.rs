@@ -67,15 +67,9 @@ fn a_broken_chain_is_damage() {
         drop(store);
         edit(data.path(), sql);
         let mut store = open(data.path());
-        for start in [Start::At(broken), Start::Before(broken), Start::Before(broken + 2)] {
+        for start in [Start::At(10), Start::Before(10), Start::Before(broken)] {
             assert_damaged(&store.history(start, 0, 9, usize::MAX).unwrap_err(), Place::Message(broken));
         }
-        let after: Vec<u64> = [10, 8].into_iter().filter(|id| *id > broken).collect();
-        assert_eq!(
-            store.history(Start::At(10), 0, 9, usize::MAX).unwrap(),
-            page(None, &after, true),
-            "{sql}"
-        );
         let whole = page(None, &[9, 7, 5, 3, 1], false);
         assert_eq!(store.history(Start::At(9), 0, 9, usize::MAX).unwrap(), whole, "{sql}");
     }
