@@ -161,7 +161,9 @@ impl Model {
     pub(super) fn passwd(&self, asked: Asked<'_>, old: &str, new: &str) -> Result<Reply, Code> {
         let (session, me) = asked.actor?;
         let new = new_password(asked.config, new)?;
-        let password = Password::new(old).ok_or(Code::BadCredentials)?.expose().to_owned();
+        // Even what is no password is an attempt, and waits for its turn.
+        let wrong = if asked.from.queue_full { Code::Busy } else { Code::BadCredentials };
+        let password = Password::new(old).ok_or(wrong)?.expose().to_owned();
         let right = self.users[me].password.clone();
         queued(asked, Pending::OldPassword { session, password, right, new })
     }
