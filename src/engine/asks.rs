@@ -242,6 +242,11 @@ impl Engine {
         for ticket in self.asked.keys().copied().collect::<Vec<_>>() {
             let pending = self.asked.insert(ticket, Pending::Abandoned).unwrap_or(Pending::Abandoned);
             self.drop_upload_of(&pending);
+            if let Pending::Replay { conn, .. } | Pending::Stale { conn } = pending
+                && let Some(held) = self.connections.get_mut(conn)
+            {
+                held.reading = None;
+            }
             if let Some((conn, kind)) = pending.waits()
                 && let Some(held) = self.connections.get_mut(conn)
             {

@@ -273,7 +273,6 @@ impl Engine {
     pub(super) fn resubscribe(&mut self) {
         for conn in self.connections.ids() {
             let Some(held) = self.connections.get_mut(conn) else { continue };
-            held.reading = None;
             let Some(subscription) = &mut held.subscription else { continue };
             let session = self.state.session(subscription.session);
             if session.is_some_and(|session| session.user == subscription.user) {

@@ -376,3 +376,23 @@ fn logs_may_show_what_a_host_has_to_do() {
     let line = format!("WHOAMI {sid}");
     assert_eq!(format!("{:?}", Line::parse(line.as_bytes()).unwrap()), "Line(WHOAMI with a session)");
 }
+
+/// What was being read when the store failed is not waited for, and not taken for what is read then.
+#[test]
+fn a_read_from_before_the_store_failed_is_nobodys() {
+    let mut world = world(&["ann", "bob"], Limits::default());
+    (1..=3).for_each(|at| drop(ask(&mut world, 0, &format!("SEND bob {at}"))));
+    world.say(1, b"SUBSCRIBE\n");
+    world.say(1, b"SEND ann lost\nSUBSCRIBE 1\n");
+    assert_eq!(world.asked().len(), 1, "{:?}", world.asked());
+    world.fail(1);
+    world.restore(0);
+    assert_eq!(world.asked().len(), 2, "{:?}", world.asked());
+    world.answer(0, Work::Done);
+    assert_eq!(world.asked().len(), 1, "{:?}", world.asked());
+    world.settle();
+    let pushed: Vec<String> =
+        world.frames(1).into_iter().filter(|frame| frame.contains("\"event\"")).collect();
+    let ids = ["\"id\":1,", "\"id\":2,", "\"id\":3,"];
+    assert!(pushed.len() == 3 && pushed.iter().zip(ids).all(|(frame, id)| frame.contains(id)), "{pushed:?}");
+}
