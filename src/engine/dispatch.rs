@@ -60,7 +60,7 @@ impl Engine {
         }
         // The last line was taken: its bytes are not unfinished ones, and its room is not held while its request is worked on.
         lines.forget_given_out();
-        if self.unfinished + self.parts_asked + lines.held() > self.config.limits.input_buffer {
+        if !self.has_input_room(lines.held()) {
             lines.drop_line();
             self.refuse(conn, None, Code::Busy);
         }
@@ -138,6 +138,11 @@ impl Engine {
         if let Err(failure) = handled {
             self.fail(conn, line.request.kind(), failure);
         }
+    }
+
+    /// Whether so many bytes more may be held, beside unfinished lines and parts of files that the host works on.
+    pub(super) fn has_input_room(&self, more: usize) -> bool {
+        self.unfinished + self.parts_asked + more <= self.config.limits.input_buffer
     }
 
     /// A large answer needs a place until it is read.

@@ -339,11 +339,8 @@ impl Engine {
 
     /// A part needs a place until it is kept, and after, in place of what it replaces.
     fn check_part_room(&self, bytes: &[u8], instead_of: u64) -> Result<(), Failure> {
-        let room = self.config.limits.input_buffer;
         match self.config.files {
-            Service::Host if self.unfinished + self.parts_asked + bytes.len() > room => {
-                Err(Code::Busy.into())
-            }
+            Service::Host if !self.has_input_room(bytes.len()) => Err(Code::Busy.into()),
             // Files in memory are there for good: to wait would not help.
             Service::Inside if !self.memory_files.has_room(bytes.len() as u64, instead_of) => {
                 Err(Code::QuotaExceeded.into())

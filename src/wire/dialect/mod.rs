@@ -161,13 +161,9 @@ impl Dialect {
     /// [`answered`](Self::answered).
     #[must_use]
     pub fn held(&self) -> usize {
-        match &self.0 {
-            Spoken::Classic(classic) => match &classic.doing {
-                Doing::Inbox(inbox) => inbox.held(),
-                _ => 0,
-            },
-            _ => 0,
-        }
+        let Spoken::Classic(classic) = &self.0 else { return 0 };
+        let Doing::Inbox(inbox) = &classic.doing else { return 0 };
+        inbox.held()
     }
 
     /// The content that a request was held back for does not come: it is answered without.
