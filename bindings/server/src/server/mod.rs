@@ -28,7 +28,7 @@ use smol::{Async, LocalExecutor, channel, future};
 
 use crate::{
     config::{Address, ServerConfig, Storage},
-    store::{FileStore, Found, Loaded, SqliteStore, Store, StoreError, Worker},
+    store::{FILES, FileStore, Found, Loaded, SqliteStore, Store, StoreError, UNNAMED, Worker},
     threads,
 };
 use clock::system_time;
@@ -253,7 +253,7 @@ impl Claimed {
             Storage::Memory => None,
             Storage::Disk => {
                 let (files, found) = FileStore::open(&config.data, &engine.file_digests().collect())?;
-                let folder = config.data.join("files");
+                let folder = config.data.join(FILES);
                 let Found { missing, unnamed } = found;
                 if missing > 0 {
                     tracing::error!(
@@ -264,7 +264,7 @@ impl Claimed {
                 if unnamed > 0 {
                     tracing::warn!(
                         "{unnamed} files that no message names were moved to {}; delete that folder when nothing is missed",
-                        folder.join("unnamed").display()
+                        folder.join(UNNAMED).display()
                     );
                 }
                 Some(files)

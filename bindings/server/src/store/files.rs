@@ -15,6 +15,12 @@ use sha2::{Digest as _, Sha256};
 use super::StoreError;
 use super::sqlite::folder::{io_error, make, private_file, sync};
 
+/// The folder of the contents, in a data folder.
+pub(crate) const FILES: &str = "files";
+
+/// The folder, in that one, of what no message named.
+pub(crate) const UNNAMED: &str = "unnamed";
+
 /// SHA-256 of a content.
 pub type Digest = [u8; 32];
 
@@ -52,9 +58,8 @@ impl FileStore {
     /// # Errors
     /// [`StoreError::Io`] with what the system said.
     pub fn open(data: &Path, named: &HashSet<Digest>) -> Result<(FileStore, Found), StoreError> {
-        let folder =
-            std::path::absolute(data).map_err(|source| io_error("find", data, source))?.join("files");
-        let (tmp, unnamed) = (folder.join("tmp"), folder.join("unnamed"));
+        let folder = std::path::absolute(data).map_err(|source| io_error("find", data, source))?.join(FILES);
+        let (tmp, unnamed) = (folder.join("tmp"), folder.join(UNNAMED));
         for path in [&folder, &tmp, &unnamed] {
             make_if_missing(path)?;
         }
@@ -89,7 +94,7 @@ impl FileStore {
 
     /// Whether the folder `data` has contents in `files/`, whoever names them.
     pub(super) fn any_in(data: &Path) -> Result<bool, StoreError> {
-        let folder = data.join("files");
+        let folder = data.join(FILES);
         if !folder.is_dir() {
             return Ok(false);
         }

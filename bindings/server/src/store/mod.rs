@@ -14,8 +14,8 @@ mod worker;
 
 pub use batch::{Batch, Entry, MessageRef};
 pub use error::{Place, StoreError};
-pub(crate) use files::hex;
 pub use files::{Digest, FileStore, Found};
+pub(crate) use files::{FILES, UNNAMED, hex};
 pub use sqlite::SqliteStore;
 pub use worker::{Command, Contents, Done, Executor, Worker};
 
