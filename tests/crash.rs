@@ -11,7 +11,7 @@ use std::{
     net::SocketAddr,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     thread,
     time::{Duration, Instant},
 };
@@ -372,6 +372,12 @@ fn a_file_that_was_sent_survives_a_kill_and_what_was_not_is_put_aside() {
     assert!(log.lines().any(|line| line.contains("No such file") && line.contains(HALO_DUNIA)), "{log}");
 }
 
+/// What a server says that does not start.
+fn start_in_vain(data: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_obrolan"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data).output().unwrap()
+}
+
 #[test]
 fn a_server_without_its_database_does_not_touch_the_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -387,11 +393,7 @@ fn a_server_without_its_database_does_not_touch_the_files() {
     // Its name is lost: the folder is not one to begin anew in.
     let (database, aside) = (data.join("obrolan.sqlite3"), folder.path().join("aside"));
     fs::rename(&database, &aside).unwrap();
-    let refused = Command::new(env!("CARGO_BIN_EXE_obrolan"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(&data)
-        .output()
-        .unwrap();
+    let refused = start_in_vain(&data);
     let why = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1), "{why}");
     assert!(why.contains("it is missing, but there are files of users"), "{why}");
@@ -486,11 +488,7 @@ fn a_client_that_takes_nothing_holds_up_a_stop_only_so_long() {
 fn a_data_folder_has_one_server_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let first = Process::start_on(folder.path(), &[]);
-    let second = Command::new(env!("CARGO_BIN_EXE_obrolan"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
-        .arg(folder.path())
-        .output()
-        .unwrap();
+    let second = start_in_vain(folder.path());
     assert_eq!((second.status.code(), second.status.signal()), (Some(1), None));
     assert!(second.stdout.is_empty(), "it says where it listens although it does not");
     assert_eq!(

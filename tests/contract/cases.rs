@@ -15,6 +15,11 @@ pub(crate) fn world(names: &[&str], limits: Limits) -> World {
         limits,
         ..Config::default()
     };
+    world_with(config, names)
+}
+
+/// A world with somebody logged in for every name.
+pub(crate) fn world_with(config: Config, names: &[&str]) -> World {
     let mut world = World::new(config, [1; 32], Time(1_795_424_400_000));
     for name in names {
         let conn = world.connect(Peer::Local).unwrap();
@@ -168,23 +173,42 @@ fn a_slow_reader_grows_nothing_and_misses_nothing() {
     }
 }
 
-#[test]
-fn what_had_to_go_is_told_once() {
+/// Ann and, after her, a slow reader with a small mailbox, in a club.
+fn club() -> World {
     let limits = Limits { mailbox_messages: 3, output_buffer: 300, ..Limits::default() };
     let mut world = world(&["ann", "slow"], limits);
     ask(&mut world, 0, "ADD_GROUP club");
     ask(&mut world, 1, "JOIN_GROUP club");
-    let send = |world: &mut World, count| {
-        (0..count).for_each(|at| world.say(0, format!("SEND_GROUP club {at}\n").as_bytes()))
-    };
-    send(&mut world, 5);
-    let gaps = |frames: &[String]| -> Vec<String> {
-        frames.iter().filter(|frame| frame.contains("\"gap\"")).cloned().collect()
-    };
+    world
+}
+
+fn send_to_club(world: &mut World, count: usize) {
+    (0..count).for_each(|at| world.say(0, format!("SEND_GROUP club {at}\n").as_bytes()));
+}
+
+fn gaps(frames: &[String]) -> Vec<String> {
+    frames.iter().filter(|frame| frame.contains("\"gap\"")).cloned().collect()
+}
+
+#[test]
+fn a_gap_is_told_from_where_it_was_told() {
+    let mut world = club();
+    send_to_club(&mut world, 5);
+    assert_eq!(gaps(&ask(&mut world, 1, "SUBSCRIBE")), ["{\"event\":\"gap\",\"count\":2}"]);
+    // To confirm less than what went does not end it.
+    ask(&mut world, 1, "ACK 1");
+    send_to_club(&mut world, 10);
+    assert_eq!(gaps(&ask(&mut world, 1, "PING")), ["{\"event\":\"gap\",\"count\":10}"]);
+}
+
+#[test]
+fn what_had_to_go_is_told_once() {
+    let mut world = club();
+    send_to_club(&mut world, 5);
     let first = ask(&mut world, 1, "SUBSCRIBE");
     assert_eq!(gaps(&first), ["{\"event\":\"gap\",\"count\":2}"], "{first:?}");
     ask(&mut world, 1, "ACK 5");
-    send(&mut world, 10);
+    send_to_club(&mut world, 10);
     let second = ask(&mut world, 1, "PING");
     assert_eq!(gaps(&second), ["{\"event\":\"gap\",\"count\":7}"], "{second:?}");
     assert!(second.last().unwrap().contains("\"id\":15"), "{second:?}");

@@ -12,6 +12,11 @@ fn count(world: &World, what: &Happened) -> usize {
     world.happened().iter().filter(|happened| *happened == what).count()
 }
 
+/// The events that a connection has read.
+fn events(world: &World, conn: usize) -> Vec<String> {
+    world.frames(conn).into_iter().filter(|frame| frame.contains("\"event\"")).collect()
+}
+
 /// How many bytes there are to send on a connection.
 fn outgoing(world: &mut World, conn: usize) -> usize {
     let id = world.id(conn);
@@ -141,23 +146,25 @@ fn a_digest_is_of_the_state() {
     assert_ne!(digest(&["one"]), digest(&["one", "two"]));
 }
 
-/// Lines that never end are held up to a limit, which those that are gone leave to others.
+/// Lines that never end are held up to a limit, which those that are gone or over leave to others, all of it.
 #[test]
 fn unfinished_lines_are_forgotten_with_their_connections() {
-    let mut world = world(&[], Limits { input_buffer: 100, ..Limits::default() });
-    for _ in 0..5 {
-        let conn = world.connect(Peer::Local).unwrap();
-        world.say(conn, &[b'x'; 60]);
-        world.end(conn, Closed::Gone);
+    for how in [Closed::Gone, Closed::Eof] {
+        let mut world = world(&[], Limits { input_buffer: 100, ..Limits::default() });
+        for _ in 0..5 {
+            let conn = world.connect(Peer::Local).unwrap();
+            world.say(conn, &[b'x'; 60]);
+            world.end(conn, how);
+            world.settle();
+        }
+        let (one, two) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
+        world.say(one, &[b'x'; 100]);
+        world.say(two, &[b'x'; 60]);
+        world.settle();
+        assert!(world.frames(one).is_empty(), "{how:?}: {:?}", world.frames(one));
+        assert!(world.frames(two)[0].contains("busy"), "{how:?}: {:?}", world.frames(two));
+        assert!(ask(&mut world, two, "\nPING").iter().any(|frame| frame.contains("pong")));
     }
-    let (one, two) = (world.connect(Peer::Local).unwrap(), world.connect(Peer::Local).unwrap());
-    for conn in [one, two] {
-        world.say(conn, &[b'x'; 60]);
-    }
-    world.settle();
-    assert!(world.frames(one).is_empty());
-    assert!(world.frames(two)[0].contains("busy"), "{:?}", world.frames(two));
-    assert!(ask(&mut world, two, "\nPING").iter().any(|frame| frame.contains("pong")));
 }
 
 #[test]
@@ -214,7 +221,7 @@ fn a_connection_has_one_read_at_a_time() {
     world.say(1, b"SUBSCRIBE 1\n");
     assert_eq!(world.asked().len(), 1, "{:?}", world.asked());
     world.settle();
-    let pushed: Vec<String> = world.frames(1).into_iter().filter(|frame| frame.contains("event")).collect();
+    let pushed = events(&world, 1);
     assert_eq!(pushed.len(), 1, "{pushed:?}");
     assert!(pushed[0].contains("two"), "{pushed:?}");
     // Nothing that was read for a subscription that is over is left.
@@ -391,8 +398,7 @@ fn a_read_from_before_the_store_failed_is_nobodys() {
     world.answer(0, Work::Done);
     assert_eq!(world.asked().len(), 1, "{:?}", world.asked());
     world.settle();
-    let pushed: Vec<String> =
-        world.frames(1).into_iter().filter(|frame| frame.contains("\"event\"")).collect();
+    let pushed = events(&world, 1);
     let ids = ["\"id\":1,", "\"id\":2,", "\"id\":3,"];
     assert!(pushed.len() == 3 && pushed.iter().zip(ids).all(|(frame, id)| frame.contains(id)), "{pushed:?}");
 }

@@ -1,11 +1,8 @@
 //! Limits hold to the byte, and what is gone leaves its room to others.
 
-use obrolan::{
-    Ask, Closed, Config, Limits, Output, Peer, Service, Time,
-    testing::{Work, World},
-};
+use obrolan::{Ask, Closed, Config, Limits, Output, Service, Time, testing::Work};
 
-use crate::cases::{ask, world};
+use crate::cases::{ask, world, world_with};
 
 fn base64(bytes: usize) -> String {
     assert_eq!(bytes % 3, 0);
@@ -57,21 +54,6 @@ fn what_nobody_will_read_leaves_its_room() {
 }
 
 #[test]
-fn lines_that_end_with_their_streams_leave_their_room() {
-    let mut world = world(&[], Limits { input_buffer: 100, ..Limits::default() });
-    for _ in 0..5 {
-        let conn = world.connect(Peer::Local).unwrap();
-        world.say(conn, &[b'x'; 60]);
-        world.end(conn, Closed::Eof);
-        world.settle();
-    }
-    let conn = world.connect(Peer::Local).unwrap();
-    world.say(conn, &[b'x'; 100]);
-    world.settle();
-    assert!(world.frames(conn).is_empty(), "{:?}", world.frames(conn));
-}
-
-#[test]
 fn history_goes_back_from_the_last_message_too() {
     let mut world = world(&["ann", "bob"], Limits::default());
     (1..=3).for_each(|at| drop(ask(&mut world, 0, &format!("SEND bob {at}"))));
@@ -87,35 +69,14 @@ fn messages_that_nobody_waits_for_keep_nobody_from_sending() {
         limits: Limits { memory_messages: 1000, ..Limits::default() },
         ..Config::default()
     };
-    let mut world = World::new(config, [1; 32], Time(1_795_424_400_000));
-    let conn = world.connect(Peer::Local).unwrap();
-    for line in ["REGISTER ann secret99 ID ann", "AUTH ann secret99", "ADD_GROUP g", "JOIN_GROUP g"] {
+    let (mut world, conn) = (world_with(config, &["ann"]), 0);
+    for line in ["ADD_GROUP g", "JOIN_GROUP g"] {
         ask(&mut world, conn, line);
     }
     for at in 0..20 {
         let answer = ask(&mut world, conn, &format!("SEND_GROUP g {}", "x".repeat(100)));
         assert!(answer[0].contains("\"OK\""), "{at}: {answer:?}");
     }
-}
-
-#[test]
-fn a_gap_is_told_from_where_it_was_told() {
-    let limits = Limits { mailbox_messages: 3, output_buffer: 300, ..Limits::default() };
-    let mut world = world(&["ann", "slow"], limits);
-    ask(&mut world, 0, "ADD_GROUP club");
-    ask(&mut world, 1, "JOIN_GROUP club");
-    let send = |world: &mut World, count| {
-        (0..count).for_each(|at| world.say(0, format!("SEND_GROUP club {at}\n").as_bytes()))
-    };
-    let gaps = |frames: Vec<String>| -> Vec<String> {
-        frames.into_iter().filter(|frame| frame.contains("\"gap\"")).collect()
-    };
-    send(&mut world, 5);
-    assert_eq!(gaps(ask(&mut world, 1, "SUBSCRIBE")), ["{\"event\":\"gap\",\"count\":2}"]);
-    // To confirm less than what went does not end it.
-    ask(&mut world, 1, "ACK 1");
-    send(&mut world, 10);
-    assert_eq!(gaps(ask(&mut world, 1, "PING")), ["{\"event\":\"gap\",\"count\":10}"]);
 }
 
 #[test]
